@@ -1,0 +1,39 @@
+# Two commands: `make lab` to learn, `make test` to check. Both build .venv on first use.
+PYTHON ?= python3
+PORT ?= 8888
+BIN := .venv/bin
+READY := .venv/.ready
+# One thread per process: two notebooks run side by side on two cores, and numbers repeat.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.PHONY: lab test fast execute bench lock clean
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "This course needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1)."; \
+	  echo "Name a newer one: make PYTHON=python3.12 lab"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps -e .
+	@touch $(READY)
+
+lab: $(READY)  ## open JupyterLab at chapter 00 (PORT=8888, BROWSER=none for a server)
+	$(BIN)/python -m jupyterlab --config=labconfig/jupyter_lab_config.py --ServerApp.port=$(PORT) \
+	  $(if $(filter none,$(BROWSER)),--no-browser)
+
+test: $(READY)  ## everything CI runs: code, exercises, every cell of every notebook
+	$(ONE_THREAD) PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.run
+
+fast: $(READY)  ## the tests without the notebooks, for work in progress
+	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 tests
+
+execute: $(READY)  ## run all notebooks and store their outputs (NB=notebooks/03*.ipynb for some)
+	$(ONE_THREAD) PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.execute $(NB)
+
+lock: $(READY)  ## write requirements.txt anew from pyproject.toml
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --universal --python-version 3.11 --extra test --no-header --no-annotate \
+	  pyproject.toml | grep -Ev '^(nvidia-|cuda-|triton)' > requirements.txt
+
+clean:  ## remove the virtual environment
+	rm -rf .venv

@@ -1,0 +1,1 @@
+"""What every chapter imports: the framework that the course builds, its data, its pictures, its checks."""

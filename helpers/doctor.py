@@ -25,7 +25,12 @@ FILES = ("data/characters.npz",)
 
 def examine():
     """Everything looked at → list of (name, fine, what was found, what to do)."""
-    return [_python(), *(_package(name, *about) for name, about in PACKAGES.items()), *map(_file, FILES), _disk()]
+    return [
+        _python(),
+        *(_package(name, *about) for name, about in PACKAGES.items()),
+        *map(_file, FILES),
+        _disk(),
+    ]
 
 
 def report():
@@ -36,19 +41,32 @@ def report():
         if not fine:
             print(f"    → {remedy}")
     ill = sum(not fine for _, fine, _, _ in findings)
-    print("All is well: go on." if not ill else f"{ill} to mend: follow the arrows, restart the kernel, look again.")
+    print(
+        "All is well: go on."
+        if not ill
+        else f"{ill} to mend: follow the arrows, restart the kernel, look again."
+    )
     return not ill
 
 
 def _python():
     found = platform.python_version()
-    return ("python", sys.version_info >= PYTHON_NEEDED, f"{found} on {platform.system()}, {os.cpu_count()} cores",
-            "install Python 3.11 or newer, delete the folder .venv, and run `make lab` again")
+    return (
+        "python",
+        sys.version_info >= PYTHON_NEEDED,
+        f"{found} on {platform.system()}, {os.cpu_count()} cores",
+        "install Python 3.11 or newer, delete the folder .venv, and run `make lab` again",
+    )
 
 
 def _package(name, module, purpose):
     if util.find_spec(module) is None:
-        return name, False, f"nothing ({purpose})", "run `make lab` in the course's folder, or: pip install -r requirements.txt"
+        return (
+            name,
+            False,
+            f"nothing ({purpose})",
+            "run `make lab` in the course's folder, or: pip install -r requirements.txt",
+        )
     try:
         version = metadata.version(name)
     except metadata.PackageNotFoundError:

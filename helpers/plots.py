@@ -23,16 +23,23 @@ def show(fig, alt):
     The text is stored beside the picture, so a notebook test compares it while the pixels may differ.
     """
     if not isinstance(alt, str) or len(alt) < 20:
-        raise ValueError(f"alt must be a sentence of at least 20 characters, got {alt!r}: say what is to be seen")
+        raise ValueError(
+            f"alt must be a sentence of at least 20 characters, got {alt!r}: say what is to be seen"
+        )
     png = io.BytesIO()
     fig.savefig(png, format="png", metadata={"Software": None})
     width = round(fig.get_figwidth() * fig.dpi)
     plt.close(fig)
     picture = base64.b64encode(png.getvalue()).decode()
     text = html.escape(alt, quote=True)
-    display({"text/html": f'<img alt="{text}" width="{width}" style="max-width: 100%; border-radius: 6px" '
-                          f'src="data:image/png;base64,{picture}">',
-             "text/plain": f"Figure: {alt}"}, raw=True)
+    display(
+        {
+            "text/html": f'<img alt="{text}" width="{width}" style="max-width: 100%; border-radius: 6px" '
+            f'src="data:image/png;base64,{picture}">',
+            "text/plain": f"Figure: {alt}",
+        },
+        raw=True,
+    )
 
 
 def slider(draw, **controls):
@@ -63,13 +70,17 @@ def images(arrays, titles=None, columns=10, size=0.8, suptitle=None, marks=None)
             if titles is not None:
                 ax.set_title(titles[k], fontsize=9, fontweight="normal", loc="center", pad=2)
             if marks is not None and marks[k]:
-                ax.add_patch(plt.Rectangle((0, 0), 1, 1, transform=ax.transAxes, fill=False, color=ORANGE, lw=4))
+                ax.add_patch(
+                    plt.Rectangle((0, 0), 1, 1, transform=ax.transAxes, fill=False, color=ORANGE, lw=4)
+                )
     if suptitle:
         fig.suptitle(suptitle, x=0.01, ha="left", fontsize=12, fontweight="bold")
     return fig
 
 
-def matrix(array, title="", ax=None, numbers=True, fmt="{:g}", limit=None, row_labels=None, column_labels=None):
+def matrix(
+    array, title="", ax=None, numbers=True, fmt="{:g}", limit=None, row_labels=None, column_labels=None
+):
     """A matrix (rows, columns) as coloured cells, purple below zero, white at zero, orange above → its axes.
 
     limit: the value of full colour, max |array| unless told; numbers: write each value in its cell.
@@ -85,7 +96,10 @@ def matrix(array, title="", ax=None, numbers=True, fmt="{:g}", limit=None, row_l
             ax.text(j, i, fmt.format(value), ha="center", va="center", fontsize=10, color="black")
     ax.set_title(title)
     ax.spines[:].set_visible(True)
-    for axis, labels, count in ((ax.yaxis, row_labels, array.shape[0]), (ax.xaxis, column_labels, array.shape[1])):
+    for axis, labels, count in (
+        (ax.yaxis, row_labels, array.shape[0]),
+        (ax.xaxis, column_labels, array.shape[1]),
+    ):
         axis.set_ticks(range(count) if labels is not None else [], labels)
         axis.set_tick_params(length=0)
     return ax
@@ -123,10 +137,25 @@ def confusion(counts, names, title, ax=None):
     ax.imshow(mistakes, cmap="Oranges", vmin=0, vmax=1.6 * max(1, mistakes.max()))
     for (i, j), count in np.ndenumerate(counts):
         if count:
-            ax.text(j, i, str(count), ha="center", va="center", fontsize=9,
-                    color=GREY if i == j else "black", fontweight="normal" if i == j else "bold")
-    ax.set(xlabel="decided", ylabel="true", title=title, xticks=range(len(names)), yticks=range(len(names)),
-           xticklabels=names, yticklabels=names)
+            ax.text(
+                j,
+                i,
+                str(count),
+                ha="center",
+                va="center",
+                fontsize=9,
+                color=GREY if i == j else "black",
+                fontweight="normal" if i == j else "bold",
+            )
+    ax.set(
+        xlabel="decided",
+        ylabel="true",
+        title=title,
+        xticks=range(len(names)),
+        yticks=range(len(names)),
+        xticklabels=names,
+        yticklabels=names,
+    )
     ax.spines[:].set_visible(True)
     ax.tick_params(length=0)
     return ax

@@ -11,4 +11,6 @@ def __getattr__(name):
         except ModuleNotFoundError as error:
             if error.name != f"{__name__}.{name}":
                 raise
-    raise AttributeError(f"helpers.checks has no part {name!r}: checks are called like checks.ch01.linear(linear)")
+    raise AttributeError(
+        f"helpers.checks has no part {name!r}: checks are called like checks.ch01.linear(linear)"
+    )

@@ -45,7 +45,11 @@ class Check:
         if len(hints) != 2:
             raise ValueError(f"hints of {function.__name__} must be two sentences, got {len(hints)}")
         self.function, self.number, self.tested, self.hints = function, number, tested, hints
-        self.__name__, self.__doc__, self.__module__ = function.__name__, function.__doc__, function.__module__
+        self.__name__, self.__doc__, self.__module__ = (
+            function.__name__,
+            function.__doc__,
+            function.__module__,
+        )
         self.asked = 0
 
     def __call__(self, answer):
@@ -66,19 +70,28 @@ class Check:
         try:
             with _time_limit(TIME_LIMIT):
                 if not callable(answer):
-                    raise Failed("Pass the function itself, without calling it: no brackets after its name.",
-                                 expected="a function", got=describe(answer))
+                    raise Failed(
+                        "Pass the function itself, without calling it: no brackets after its name.",
+                        expected="a function",
+                        got=describe(answer),
+                    )
                 self.function(answer)
         except NotImplementedError:
-            return Verdict(NOT_ATTEMPTED, f"○ {self.title}: not attempted yet.\n"
-                           "  Write your answer in the cell above, run it, then run this cell again.\n"
-                           f"  Stuck? {self.where}.hint() gives a hint.")
+            return Verdict(
+                NOT_ATTEMPTED,
+                f"○ {self.title}: not attempted yet.\n"
+                "  Write your answer in the cell above, run it, then run this cell again.\n"
+                f"  Stuck? {self.where}.hint() gives a hint.",
+            )
         except Failed as fact:
             return Verdict(FAILED, self._report(fact), fact.hint)
         except _TimeUp:
-            fact = Failed("A loop that never ends? Check that its condition can become false, "
-                          "or replace loops over single pixels by array operations.",
-                          expected=f"an answer within {TIME_LIMIT} s", got="still running")
+            fact = Failed(
+                "A loop that never ends? Check that its condition can become false, "
+                "or replace loops over single pixels by array operations.",
+                expected=f"an answer within {TIME_LIMIT} s",
+                got="still running",
+            )
             return Verdict(FAILED, self._report(fact), fact.hint)
         except KeyboardInterrupt:
             fact = Failed("You stopped the check. Did a loop never end?", got="interrupted")
@@ -104,8 +117,13 @@ class Check:
     def _report(self, fact):
         rows = [("input", fact.given), ("expected", fact.expected), ("got", fact.got), ("hint", fact.hint)]
         lines = [f"  {name:<9} {_indent(text)}" for name, text in rows if text]
-        return "\n".join([f"✗ {self.title}: not yet. The first fact that fails:", *lines,
-                          f"  {'more':<9} {self.where}.hint()"])
+        return "\n".join(
+            [
+                f"✗ {self.title}: not yet. The first fact that fails:",
+                *lines,
+                f"  {'more':<9} {self.where}.hint()",
+            ]
+        )
 
 
 def check(number, tested, hints):
@@ -133,8 +151,12 @@ def expect(answer, inputs, want, mistakes=(), tol=1e-6, dtype=None, may_write=Fa
     if not isinstance(want, dict):
         return _compare(result, want, mistakes, tol, dtype, given, "")
     if not isinstance(result, (tuple, list)) or len(result) != len(want):
-        raise Failed(f"Return {len(want)} values, in this order: return {', '.join(want)}", given,
-                     f"{len(want)} results: {', '.join(want)}", describe(result))
+        raise Failed(
+            f"Return {len(want)} values, in this order: return {', '.join(want)}",
+            given,
+            f"{len(want)} results: {', '.join(want)}",
+            describe(result),
+        )
     pairs = zip(result, want.items(), strict=True)
     mistakes = mistakes or {}
     return [_compare(r, w, mistakes.get(name, ()), tol, dtype, given, f"{name} = ") for r, (name, w) in pairs]
@@ -149,19 +171,31 @@ def call(answer, arguments, given=""):
     except (NotImplementedError, Failed):
         raise
     except (Exception, SystemExit) as error:
-        raise Failed(_error_hint(error), given, "a result without an error",
-                     f"{type(error).__name__}: {_shorten(str(error), 160)}") from None
+        raise Failed(
+            _error_hint(error),
+            given,
+            "a result without an error",
+            f"{type(error).__name__}: {_shorten(str(error), 160)}",
+        ) from None
     if result is None:
-        raise Failed("The function came to its end without `return`: give the result back.", given,
-                     "a value", "None")
+        raise Failed(
+            "The function came to its end without `return`: give the result back.", given, "a value", "None"
+        )
     return result
 
 
 def describe(value):
     """A value in one or two lines: small arrays whole, large ones by shape and first numbers."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
-        text = np.array2string(value, precision=4, suppress_small=True, separator=" ", threshold=24, edgeitems=2,
-                               max_line_width=84)
+        text = np.array2string(
+            value,
+            precision=4,
+            suppress_small=True,
+            separator=" ",
+            threshold=24,
+            edgeitems=2,
+            max_line_width=84,
+        )
         if value.size > 24:
             text = f"[{' '.join(f'{v:.4g}' for v in value.ravel()[:4])} …]"
         return f"{text} of shape {value.shape}" if value.ndim else text
@@ -181,15 +215,18 @@ def _compare(result, want, mistakes, tol, dtype, given, name):
     shown = dict(given=given, expected=f"{name}{describe(want)}", got=f"{name}{describe(got)}")
     if got.shape == want.shape and _close(got, want, tol):
         if dtype is not None and got.dtype != dtype:
-            raise Failed(f"The numbers are right, their type is not: keep {np.dtype(dtype)} in, {np.dtype(dtype)} out.",
-                         given, f"{name}dtype {np.dtype(dtype)}", f"dtype {got.dtype}")
+            hint = f"The numbers are right, their type is not: from {np.dtype(dtype)} inputs make a {np.dtype(dtype)}."
+            raise Failed(hint, given, f"{name}dtype {np.dtype(dtype)}", f"dtype {got.dtype}")
         return got
     for hint, wrong in mistakes:
         if _is_mistake(got, wrong, tol):
             raise Failed(hint, **shown)
     if got.shape != want.shape:
-        raise Failed(f"The shape should be {want.shape}, yours is {got.shape}: write the shape beside each line, "
-                     "and see where they part.", **shown)
+        raise Failed(
+            f"The shape should be {want.shape}, yours is {got.shape}: write the shape beside each line, "
+            "and see where they part.",
+            **shown,
+        )
     if not np.isfinite(got).all():
         raise Failed("nan or inf: somewhere a number overflowed, or was divided by zero.", **shown)
     raise Failed(_first_difference(got, want, tol), **shown)
@@ -201,8 +238,9 @@ def _as_numbers(result, given, name):
     except Exception:
         got = None
     if got is None or got.dtype.kind not in "fiub":
-        raise Failed("Return numbers: a NumPy array, or a single number.", given, f"{name}numbers",
-                     describe(result)) from None
+        raise Failed(
+            "Return numbers: a NumPy array, or a single number.", given, f"{name}numbers", describe(result)
+        ) from None
     return got
 
 
@@ -225,16 +263,24 @@ def _first_difference(got, want, tol):
         return "The number differs: work the same example on paper, and compare the steps."
     wrong = ~np.isclose(got, want, rtol=tol, atol=tol)
     at = tuple(int(i) for i in np.argwhere(wrong)[0])
-    return (f"{wrong.sum()} of {wrong.size} numbers differ, the first at {list(at)}: expected {want[at]:.6g}, "
-            f"got {got[at]:.6g}. Work that one out on paper.")
+    return (
+        f"{wrong.sum()} of {wrong.size} numbers differ, the first at {list(at)}: expected {want[at]:.6g}, "
+        f"got {got[at]:.6g}. Work that one out on paper."
+    )
 
 
 def _refuse_changed_inputs(inputs, copies, given):
     for (name, before), after in zip(inputs.items(), copies, strict=True):
-        if isinstance(before, np.ndarray) and not np.array_equal(before, after, equal_nan=before.dtype.kind == "f"):
-            raise Failed(f"Your function writes into its input {name}. Make a new array: `{name} = {name} * 2`, "
-                         f"not `{name} *= 2`; or start from `{name}.copy()`.", given, f"{name} unchanged",
-                         f"{name} = {describe(after)}")
+        if isinstance(before, np.ndarray) and not np.array_equal(
+            before, after, equal_nan=before.dtype.kind == "f"
+        ):
+            raise Failed(
+                f"Your function writes into its input {name}. Make a new array: `{name} = {name} * 2`, "
+                f"not `{name} *= 2`; or start from `{name}.copy()`.",
+                given,
+                f"{name} unchanged",
+                f"{name} = {describe(after)}",
+            )
 
 
 def _copy(value):
@@ -256,7 +302,7 @@ def _error_hint(error):
 
 def _shorten(text, length):
     text = " ".join(text.split())
-    return text if len(text) <= length else text[:length - 1] + "…"
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _indent(text):

@@ -12,6 +12,7 @@ import nbformat
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parent.parent
+WIDGET = "application/vnd.jupyter.widget-view+json"
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"},
@@ -26,21 +27,20 @@ def notebooks():
 def execute(path):
     """Run the notebook at `path` from a fresh kernel in its own folder and write it back; seconds it took."""
     notebook = nbformat.read(path, as_version=4)
-    notebook.metadata = nbformat.from_dict(METADATA)
     client = NotebookClient(
-        notebook,
-        timeout=120,
-        record_timing=False,
-        store_widget_state=False,
-        resources={"metadata": {"path": str(path.parent)}},
+        notebook, timeout=120, record_timing=False, resources={"metadata": {"path": str(path.parent)}}
     )
     start = time.perf_counter()
     client.execute()
     seconds = time.perf_counter() - start
+    notebook.metadata = nbformat.from_dict(METADATA)  # without the widgets' state, which is drawn by lot
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
-        for output in cell.get("outputs", []):  # a widget's number is drawn by lot: keep its text alone
-            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+        for output in cell.get("outputs", []):
+            if output.get("data", {}).pop(
+                WIDGET, None
+            ):  # its number is drawn by lot, and it lives with the kernel
+                output.data["text/plain"] = "(Run this cell in JupyterLab: a slider appears here.)"
     temporary = path.with_suffix(".tmp")
     nbformat.write(notebook, temporary)
     os.replace(temporary, path)

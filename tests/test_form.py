@@ -28,7 +28,7 @@ every_lesson = pytest.mark.parametrize(
 def test_valid_nbformat_with_unique_ids(path):
     raw = json.loads(path.read_text(encoding="utf-8"))
     assert (raw["nbformat"], raw["nbformat_minor"]) == (4, 5)
-    nbformat.validate(raw, repair_duplicate_cell_ids=False)
+    nbformat.validate(raw)
     ids = [cell["id"] for cell in raw["cells"]]
     assert len(set(ids)) == len(ids)
     assert all(re.fullmatch(r"[a-z][a-z0-9-]*", cell_id) for cell_id in ids), "ids are kebab-case words"

@@ -143,7 +143,7 @@ def expect(answer, inputs, want, mistakes=(), tol=1e-6, dtype=None, may_write=Fa
         or a function got → bool. For several results: a dict name → such pairs.
     tol: the largest difference allowed, relative to max(1, |want|). dtype: demanded of each result, if given.
     """
-    given = ", ".join(f"{name} = {describe(value)}" for name, value in inputs.items())
+    given = _list_inputs(inputs)
     copies = [_copy(value) for value in inputs.values()]
     result = call(answer, copies, given)
     if not may_write:
@@ -159,7 +159,7 @@ def expect(answer, inputs, want, mistakes=(), tol=1e-6, dtype=None, may_write=Fa
         )
     pairs = zip(result, want.items(), strict=True)
     mistakes = mistakes or {}
-    return [_compare(r, w, mistakes.get(name, ()), tol, dtype, given, f"{name} = ") for r, (name, w) in pairs]
+    return [_compare(r, w, mistakes.get(name, ()), tol, dtype, given, name) for r, (name, w) in pairs]
 
 
 def call(answer, arguments, given=""):
@@ -184,8 +184,19 @@ def call(answer, arguments, given=""):
     return result
 
 
-def describe(value):
-    """A value in one or two lines: small arrays whole, large ones by shape and first numbers."""
+def describe(value, name=""):
+    """A value, after `name = ` if one is given: small arrays whole, large ones by shape and first numbers."""
+    prefix = f"{name} = " if name else ""
+    return prefix + _describe(value, prefix)
+
+
+def _list_inputs(inputs):
+    """The inputs on one line, or each on a line of its own where one needs several."""
+    lines = [describe(value, name) for name, value in inputs.items()]
+    return ("\n" if any("\n" in line for line in lines) or sum(map(len, lines)) > 88 else ", ").join(lines)
+
+
+def _describe(value, prefix=""):
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
         text = np.array2string(
             value,
@@ -195,6 +206,7 @@ def describe(value):
             threshold=24,
             edgeitems=2,
             max_line_width=84,
+            prefix=prefix,
         )
         if value.size > 24:
             text = f"[{' '.join(f'{v:.4g}' for v in value.ravel()[:4])} …]"
@@ -212,11 +224,11 @@ def describe(value):
 def _compare(result, want, mistakes, tol, dtype, given, name):
     got = _as_numbers(result, given, name)
     want = np.asarray(want)
-    shown = dict(given=given, expected=f"{name}{describe(want)}", got=f"{name}{describe(got)}")
+    shown = dict(given=given, expected=describe(want, name), got=describe(got, name))
     if got.shape == want.shape and _close(got, want, tol):
         if dtype is not None and got.dtype != dtype:
-            hint = f"The numbers are right, their type is not: from {np.dtype(dtype)} inputs make a {np.dtype(dtype)}."
-            raise Failed(hint, given, f"{name}dtype {np.dtype(dtype)}", f"dtype {got.dtype}")
+            hint = f"The numbers are right, their type is not: inputs of {np.dtype(dtype)} should stay so."
+            raise Failed(hint, given, f"{name} dtype {np.dtype(dtype)}".strip(), f"dtype {got.dtype}")
         return got
     for hint, wrong in mistakes:
         if _is_mistake(got, wrong, tol):
@@ -239,7 +251,10 @@ def _as_numbers(result, given, name):
         got = None
     if got is None or got.dtype.kind not in "fiub":
         raise Failed(
-            "Return numbers: a NumPy array, or a single number.", given, f"{name}numbers", describe(result)
+            "Return numbers: a NumPy array, or a single number.",
+            given,
+            f"{name} numbers".strip(),
+            describe(result),
         ) from None
     return got
 

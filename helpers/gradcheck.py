@@ -59,7 +59,7 @@ def relative_error(a, b):
 def check_gradients(f, *tensors, rng, tol=1e-6):
     """Compare every element of every input's gradient with the numeric one → largest relative error.
 
-    f takes the Tensors (float64, requires_grad=True) and returns a Tensor of any shape. The check differentiates
+    f takes the Tensors (float64, requires_grad=True) and returns one of any shape. The check differentiates
     L = sum(f(...) * weights) with random weights: a plain sum would miss every error in a softmax, say, whose
     sum is always 1. Raises AssertionError that names the input and the element where they differ most.
     """

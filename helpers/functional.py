@@ -235,7 +235,7 @@ def _check_conv2d(x, weight, bias, stride, padding):
     if x.shape[1] != weight.shape[1]:
         raise ValueError(
             f"conv2d: x {x.shape} has {x.shape[1]} channels, weight {weight.shape} expects "
-            f"{weight.shape[1]}: they must agree; if x is (N, H, W, C), permute(0, 3, 1, 2) it, else give the "
+            f"{weight.shape[1]}: they must agree; if x is (N, H, W, C), permute(0, 3, 1, 2), else give the "
             "layer this many channels"
         )
     _check_bias("conv2d", weight, bias)

@@ -2,7 +2,6 @@
 
 import math
 import os
-import tempfile
 import zipfile
 
 import numpy as np
@@ -308,23 +307,22 @@ class SimpleCNN(Module):
 
 def save(state, path):
     """Write a state_dict as an .npz file, under a temporary name until it is complete."""
-    folder, name = os.path.split(os.path.abspath(path))
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=name, suffix=".part")
+    temporary = f"{os.fspath(path)}.part"
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "wb") as file:
             np.savez(file, **state)
         os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    finally:
+        if os.path.exists(temporary):  # something failed: leave no half file behind
+            os.remove(temporary)
 
 
 def load(path):
     """The state_dict that `save` wrote: {name: array}. Raises ValueError for any other file."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"path {os.fspath(path)!r} holds no state_dict ({error}): it must be an .npz file written by "
             "nn.save; save it again, or name another file"

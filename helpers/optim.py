@@ -93,4 +93,4 @@ class AdamW(Adam):
 
 def _check_range(name, value, least, below):
     if not least <= value < below:
-        raise ValueError(f"{name}={value!r}: it must be at least {least} and below {below}; choose such a value")
+        raise ValueError(f"{name}={value!r}: at least {least} and below {below} is allowed; choose another")

@@ -215,8 +215,9 @@ class Tensor:
     # --- moving elements ----------------------------------------------------------------------------
 
     def reshape(self, *shape):
-        x = self
-        return operation("reshape", x.data.reshape(*shape), (x, lambda g: g.reshape(x.shape)))
+        """The same elements in a new shape, -1 for the size that is left: (2, 6).reshape(3, -1) → (3, 4)."""
+        x, shape = self, shape[0] if shape and isinstance(shape[0], tuple) else shape
+        return operation("reshape", x.data.reshape(shape), (x, lambda g: g.reshape(x.shape)))
 
     def flatten(self, start_dim=0):
         """All axes from `start_dim` on become one: (N, C, H, W).flatten(1) → (N, C·H·W)."""

@@ -46,8 +46,8 @@ def softmax(answer):
     for Z, _ in _cases(1):
         e = np.exp(Z)
         mistakes = [
-            ("Each column sums to 1, each row should: that is the softmax over axis 0. The classes of "
-             "one image lie along axis 1.", e / e.sum(axis=0)),
+            ("Each column sums to 1, each row should: that is the softmax over axis 0.\n"
+             "The classes of one image lie along axis 1.", e / e.sum(axis=0)),
             ("Everything together sums to 1: the sum ran over the whole batch. Each row has its own "
              "total: axis=1.",
              e / e.sum()),
@@ -103,13 +103,13 @@ def cross_entropy(answer):
         expect(answer, {"Z": Z, "t": t}, want=want, mistakes=mistakes, tol=1e-5)
     far, t = np.array([[0.0, 800.0], [1000.0, 0.0]]), np.array([0, 0])
     expect(answer, {"Z": far, "t": t}, want=400.0, tol=1e-5, mistakes=[
-        ("nan or inf: p was rounded to 0 (or exp overflowed) before the logarithm. Never take log of a "
-         "softmax: z − max − log(sum(exp(z − max))).", _not_finite),
+        ("p was rounded to 0, or exp overflowed, before the logarithm. Do not take log of a softmax:\n"
+         "z − max − log(sum(exp(z − max))) stays finite.", _not_finite),
         ("Something small added to p, or a clip, caps the loss: nothing is learned from the worst mistakes. "
          "Use log-softmax instead.", lambda got: 0 < got < 399)])
 
 
-@check("2.3", tested="two rows by hand, 5 random shapes against the numeric gradient, logits of 1000",
+@check("2.3", tested="two rows by hand, 5 shapes against the numeric gradient, logits of 1000",
        hints=("Start from the probabilities P of exercise 2.1.",
               "Copy P, subtract 1 at [np.arange(N), t], divide everything by N."))
 def logits_gradient(answer):

@@ -299,7 +299,7 @@ class _Formula:
 
 @check(
     "1.6",
-    tested="one step on paper; 1 to 3 steps against measured slopes, for 4 other shapes",
+    tested="a step on paper; up to 3 steps with measured slopes, 4 other shapes",
     hints=(
         "Each step: g = 2 / Y.size * (X @ W.T + b - Y), then both gradients, then both updates.",
         "for _ in range(steps): compute dW and db first, then W, b = W - lr * dW, b - lr * db.",

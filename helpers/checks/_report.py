@@ -2,6 +2,7 @@
 
 import os
 import signal
+import textwrap
 import threading
 import warnings
 from contextlib import contextmanager
@@ -321,7 +322,8 @@ def _shorten(text, length):
 
 
 def _indent(text):
-    return text.replace("\n", "\n" + " " * 12)
+    """Wrapped at 90 columns, under the column where it begins."""
+    return ("\n" + " " * 12).join(part for line in text.split("\n") for part in textwrap.wrap(line, 90))
 
 
 @contextmanager

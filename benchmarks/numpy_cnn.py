@@ -119,7 +119,7 @@ def compare_times(threads, rounds):
             assert np.abs(parameter.grad - twin.grad.numpy()).max() < 1e-5, (name, key)
 
     seconds = in_turns({name: lambda s=s: s(*batch) for name, s in competitors.items()}, rounds)
-    print(f"SimpleCNN step (forward, backward, SGD), batch {BATCH}, float32, threads: {threads}, numbers agree")
+    print(f"SimpleCNN: forward, backward, SGD, batch {BATCH}, float32, threads: {threads}, same numbers")
     for name, times in seconds.items():
         ratio = statistics.median(a / b for a, b in zip(seconds["ours"], times, strict=True))
         middle, least = statistics.median(times) * 1e3, min(times) * 1e3

@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from helpers.tensor import Tensor, operation
 
-PART = 2**19  # numbers copied at once by convolution: about what the processor's cache holds
+PART = 2**18  # numbers that convolution copies at once: about what a core's own cache holds
 
 
 # --- elementwise and linear -------------------------------------------------------------------------
@@ -128,7 +128,8 @@ def max_pool2d(x, kernel_size, stride=None):
 
     def to_winners(g):
         g = _channels_last(g).transpose(0, 3, 1, 2)  # (N, C, H', W') again, now in the order of winner
-        dx = np.zeros_like(x.data)
+        n, c, h, w = x.shape
+        dx = np.zeros((n, h, w, c), g.dtype).transpose(0, 3, 1, 2)  # (N, C, H, W)
         for place, target in enumerate(_shifted(dx, kernel_size, stride)):
             if stride >= kernel_size:  # windows do not overlap: write, which is twice as fast as adding
                 np.multiply(g, winner == place, out=target)

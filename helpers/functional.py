@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from helpers.tensor import Tensor, operation
 
-PART = 2**18  # numbers that convolution copies at once: about what a core's own cache holds
+PART = 2**19  # numbers that convolution copies at once, so that they stay in the cache
 
 
 # --- elementwise and linear -------------------------------------------------------------------------

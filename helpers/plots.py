@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
 plt.style.use(Path(__file__).with_name("course.mplstyle"))
 
@@ -26,11 +27,9 @@ def show(fig, alt):
         raise ValueError(
             f"alt must be a sentence of at least 20 characters, got {alt!r}: say what is to be seen"
         )
-    png = io.BytesIO()
-    fig.savefig(png, format="png", metadata={"Software": None})
     width = round(fig.get_figwidth() * fig.dpi)
+    picture = base64.b64encode(_png(fig)).decode()
     plt.close(fig)
-    picture = base64.b64encode(png.getvalue()).decode()
     text = html.escape(alt, quote=True)
     display(
         {
@@ -160,6 +159,15 @@ def confusion(counts, names, title, ax=None):
     ax.spines[:].set_visible(True)
     ax.tick_params(length=0)
     return ax
+
+
+def _png(fig):
+    """The figure as the bytes of a PNG with a palette of 256 colours: a third of the size of full colour."""
+    drawn, packed = io.BytesIO(), io.BytesIO()
+    fig.savefig(drawn, format="png")
+    image = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    image.save(packed, "png", optimize=True)
+    return packed.getvalue()
 
 
 def _as_picture(array):

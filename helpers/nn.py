@@ -50,8 +50,8 @@ class Module:
             yield from child.named_parameters(f"{prefix}{name}.")
 
     def parameters(self):
-        """Every Parameter inside, as a list: what an optimiser takes."""
-        return [parameter for _, parameter in self.named_parameters()]
+        """Every Parameter inside, as a list for an optimiser. A shared one stands once, or it would step twice."""
+        return list(dict.fromkeys(parameter for _, parameter in self.named_parameters()))
 
     def _state(self, prefix=""):
         """(name, array) of parameters and of plain arrays such as running means, in PyTorch's order."""

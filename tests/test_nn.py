@@ -139,6 +139,13 @@ def test_train_and_eval_reach_every_part():
     assert all(m.training for m in model.train().modules())
 
 
+def test_a_shared_parameter_is_listed_once():
+    first, second = (nn.Linear(3, 3, rng=np.random.default_rng(seed)) for seed in (0, 1))
+    second.weight = first.weight
+    model = nn.Sequential(first, second)
+    assert len(list(model.named_parameters())) == 4 and len(model.parameters()) == 3
+
+
 def test_zero_grad_and_parameters_reach_every_part():
     model, _ = make_pairs()
     model(np.ones((2, 2, 6, 7), np.float32)).sum().backward()

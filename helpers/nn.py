@@ -50,7 +50,7 @@ class Module:
             yield from child.named_parameters(f"{prefix}{name}.")
 
     def parameters(self):
-        """Every Parameter inside, as a list for an optimiser. A shared one stands once, or it would step twice."""
+        """Every Parameter inside, as a list for an optimiser: a shared one once, or it would step twice."""
         return list(dict.fromkeys(parameter for _, parameter in self.named_parameters()))
 
     def _state(self, prefix=""):

@@ -106,7 +106,9 @@ def draw_variation(rng):
     Only rng.random() is used: the one method of random.Random that gives the same numbers in every Python
     version.
     """
-    between = lambda low, high: low + (high - low) * rng.random()       # noqa: E731
+    def between(low, high):
+        return low + (high - low) * rng.random()
+
     return {
         "stroke": (0, 0, 0, 1, 1, 2)[int(rng.random() * 6)],
         "slant": between(0.0, 0.25) if rng.random() < 0.3 else between(-0.06, 0.06),

@@ -146,9 +146,9 @@ def load_digits(split="all"):
     Source: scikit-learn's copy of the test part of "Optical Recognition of Handwritten Digits", UCI Machine
     Learning Repository, Alpaydin & Kaynak (1998). Raises ValueError for an unknown split.
     """
+    _choose("split", split, ("all",) + SPLITS)
     from sklearn.datasets import load_digits as load_scans
 
-    _choose("split", split, ("all",) + SPLITS)
     scans = load_scans()
     images = (scans.images / 16).astype(np.float32)
     labels = scans.target.astype(np.int64)
@@ -182,9 +182,9 @@ def load_cifar10(split="train", root=None, download=True):
     an unknown split and OSError, with what to fetch and where to put it, where the files are neither there
     nor to be had.
     """
+    _choose("split", split, ("train", "test"))
     from torchvision.datasets import CIFAR10
 
-    _choose("split", split, ("train", "test"))
     root = Path(DATA if root is None else root)
     dataset = _open_cifar10(CIFAR10, root, split)
     if dataset is None:

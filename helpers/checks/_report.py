@@ -209,6 +209,8 @@ def _describe(value, prefix=""):
             max_line_width=84,
             prefix=prefix,
         )
+        if value.ndim > 2:
+            text = " ".join(text.split())
         if value.size > 24:
             text = f"[{' '.join(f'{v:.4g}' for v in value.ravel()[:4])} …]"
         return f"{text} of shape {value.shape}" if value.ndim else text

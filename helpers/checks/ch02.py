@@ -1,6 +1,7 @@
 """Checks of chapter 02: softmax, cross-entropy, their gradients, mini-batches, the confusion matrix."""
 
 import math
+import re
 from itertools import islice
 
 import numpy as np
@@ -37,8 +38,37 @@ def _not_finite(got):
     return not np.isfinite(got).all()
 
 
+def _expect(answer, inputs, errors, **rest):
+    """`expect`, with a hint of its own for an error raised inside: errors, pairs (pattern, hint)."""
+    try:
+        return expect(answer, inputs, **rest)
+    except (NotImplementedError, Failed) as fact:
+        got = fact.got if isinstance(fact, Failed) else str(fact)
+        for pattern, hint in errors:
+            if re.search(pattern, got):
+                raise Failed(hint, "\n".join(describe(v, name) for name, v in inputs.items()),
+                             "a result without an error", got) from None
+        raise
+
+
+KEEPDIMS = (r"^ValueError: operands.*\(\d+,\)",
+            "keepdims=True is missing: a maximum or sum over axis=1 has shape (N,), which meets the columns "
+            "of Z. With keepdims it has shape (N, 1), one number for each row.")
+UNSOLVED = ("^Exercise 2.1", "Your answer calls the softmax of exercise 2.1, which is not written yet: "
+                             "np.exp(log_softmax(Z)) does its work.")
+IN_STEP = "indexing arrays", "Two index lists walk in step: np.arange(N) and t, both of length N = len(t)."
+WHOLE_ROWS = ("log_P[t] takes whole rows, row number t[n]. Name the row and the column of each entry: "
+              "log_P[np.arange(N), t].")
+UNEQUAL = ("A product A @ B sums over the last axis of A and the first of B: both must be the images' "
+           "axis N. Which of the two matrices do you turn?")
+OVER_IMAGES = ("argmax ran over the images: the classes of one image lie along axis 1, so there are N "
+               "decisions, Z.argmax(axis=1).")
+LABEL = 100  # of row 0 in exercise 2.5, so that no label is a row number
+
+
 @check("2.1", tested="two rows by hand, 5 random shapes, logits of ±1000",
-       hints=("Three steps: subtract each row's maximum, take exp, divide by each row's sum.",
+       hints=("On paper, for the row (1000, 1001, 1002): which three exponentials are left after the "
+              "shift, and what is their sum?",
               "Z.max(axis=1, keepdims=True) has shape (N, 1), so Z minus it works row by row; so does "
               "the sum."))
 def softmax(answer):
@@ -62,7 +92,7 @@ def softmax(answer):
             stable = np.exp(Z - Z.max(axis=1, keepdims=True))
             mistakes += [(hint, e / e.sum(axis=1)), (hint, stable / stable.sum(axis=1)),
                          (hint, shifted / shifted.sum(axis=1, keepdims=True))]
-        expect(answer, {"Z": Z}, want=_probabilities(Z), mistakes=mistakes, tol=1e-5)
+        _expect(answer, {"Z": Z}, [KEEPDIMS], want=_probabilities(Z), mistakes=mistakes, tol=1e-5)
     large = np.array([[1000.0, 1001.0, 1002.0], [-1000.0, -1001.0, -1002.0]])
     expect(answer, {"Z": large}, want=_probabilities(large), tol=1e-5, mistakes=[
         ("The row of small logits came to nothing: the maximum was taken over the whole batch. Each row "
@@ -81,6 +111,7 @@ def cross_entropy(answer):
     for Z, t in (hand, *_cases(2)):
         N, K = Z.shape
         prices, log_P, e = _prices(Z, t), np.log(_probabilities(Z)), np.exp(Z)
+        highest = Z.max(axis=1)
         want, rows = prices.mean(), np.arange(N)
         mistakes = [
             ("The losses of the batch are summed: take their mean, 1/N of the sum.", prices.sum()),
@@ -99,8 +130,15 @@ def cross_entropy(answer):
              "log_P[np.arange(N), t].", -log_P[:, t].mean()),
             ("The wrong class's entry was read: labels count from 0.", -log_P[rows, t - 1].mean()),
             ("The logits were picked, not the logarithms of probabilities: subtract each row's log-sum-exp.",
-             -Z[rows, t].mean())]
-        expect(answer, {"Z": Z, "t": t}, want=want, mistakes=mistakes, tol=1e-5)
+             -Z[rows, t].mean()),
+            ("The maximum is subtracted inside the log-sum-exp only: subtract it from z too, or add it back.",
+             (prices - highest).mean()),
+            ("The maximum is subtracted from z only: the log-sum-exp needs the shifted logits too.",
+             (prices + highest).mean())]
+        if t.max() < N:
+            mistakes.append((WHOLE_ROWS, -log_P[t].mean()))
+        _expect(answer, {"Z": Z, "t": t}, [IN_STEP, ("^IndexError", WHOLE_ROWS), KEEPDIMS, UNSOLVED],
+                want=want, mistakes=mistakes, tol=1e-5)
     far, t = np.array([[0.0, 800.0], [1000.0, 0.0]]), np.array([0, 0])
     expect(answer, {"Z": far, "t": t}, want=400.0, tol=1e-5, mistakes=[
         ("p was rounded to 0, or exp overflowed, before the logarithm. Do not take log of a softmax:\n"
@@ -110,10 +148,15 @@ def cross_entropy(answer):
 
 
 @check("2.3", tested="two rows by hand, 5 shapes against the numeric gradient, logits of 1000",
-       hints=("Start from the probabilities P of exercise 2.1.",
+       hints=("Start from the probabilities: P = np.exp(log_softmax(Z)), or your softmax once it passes.",
               "Copy P, subtract 1 at [np.arange(N), t], divide everything by N."))
 def logits_gradient(answer):
     """logits (N, K), labels (N,) → (P − Y)/N"""
+    errors = [UNSOLVED, KEEPDIMS, IN_STEP,
+              ("^ValueError: operands", "P and Y have different shapes. Y has as many columns as Z, not "
+                                        "always 10, nor as many as t has values: np.eye(Z.shape[1])[t]."),
+              ("^IndexError", "An index lies outside: P[t] reads rows, P[np.arange(N), t] one entry of each "
+                              "row; np.eye(K)[t] needs K = Z.shape[1].")]
     for Z, t in _cases(3):
         N, K = Z.shape
         P, Y, e = _probabilities(Z), np.eye(K)[t], np.exp(Z)
@@ -130,8 +173,10 @@ def logits_gradient(answer):
              (e / e.sum(axis=0) - Y) / N),
             ("P[:, t] changes the columns of t in every row. Give the rows too: P[np.arange(N), t].",
              (P - (Y.sum(axis=0) > 0)) / N),
+            ("P[t] -= 1 changes whole rows, row number t[n]. Name row and column: P[np.arange(N), t].",
+             (P - np.isin(np.arange(N), t)[:, None]) / N),
             ("The logits were used where the probabilities belong: softmax first.", (Z - Y) / N)]
-        expect(answer, {"Z": Z, "t": t}, want=want, mistakes=mistakes, tol=1e-5)
+        _expect(answer, {"Z": Z, "t": t}, errors, want=want, mistakes=mistakes, tol=1e-5)
     large = np.array([[1000.0, 0.0, 1000.0], [-1000.0, -1000.0, -1000.0]])
     want = np.array([[0.25, 0, -0.25], [1 / 6, -1 / 3, 1 / 6]])
     expect(answer, {"Z": large, "t": np.array([2, 1])}, want=want, mistakes=[(OVERFLOW, _not_finite)],
@@ -139,7 +184,8 @@ def logits_gradient(answer):
 
 
 @check("2.4", tested="the worked example, 5 random shapes, a batch of 1",
-       hints=("dW has W's shape (K, D): which product of (N, K) and (N, D) has it?",
+       hints=("One image first: np.outer(G[n], X[n]) is its share of dW, (K, D). The product adds "
+              "the shares up.",
               "G.T @ X is (K, N) times (N, D). The bias gradient sums G over the images, axis 0."))
 def layer_gradients(answer):
     """G (N, K), X (N, D) → dW (K, D), db (K,)"""
@@ -163,7 +209,8 @@ def layer_gradients(answer):
                    ("One number for all classes: sum over the images only, axis=0.", G.sum()),
                    (averaged, db / len(G)),
                    ("db must have the bias's shape (K,): drop keepdims.", db[None])]}
-        expect(answer, {"G": G, "X": X}, want={"dW": dW, "db": db}, mistakes=mistakes, tol=1e-5)
+        _expect(answer, {"G": G, "X": X}, [("^ValueError: (matmul|shapes|operands)", UNEQUAL)],
+                want={"dW": dW, "db": db}, mistakes=mistakes, tol=1e-5)
 
 
 @check("2.5", tested="7 rows in batches of 3, 6 in batches of 3, one large batch, 20 seeds",
@@ -183,7 +230,7 @@ def minibatches(answer):
                      "all rows first, then cut.", "20 seeds", "other rows each time", "always rows 0, 1, 2")
     if all(max(batch) - min(batch) == len(batch) - 1 for order in orders for batch in order):
         raise Failed("The batches come in random order, but each holds neighbours: shuffle the rows, not "
-                     "the batches.", "20 seeds", "batches of mixed rows", f"labels {orders[0]}")
+                     "the batches.", "20 seeds", "batches of mixed rows", f"rows {orders[0]}")
     if orders[0] == orders[1] == orders[2]:
         raise Failed("Three generators with different seeds gave one order: use the rng that is handed in, "
                      "do not make one with a fixed seed inside.", "seeds 0, 1, 2", "three orders",
@@ -195,16 +242,23 @@ def minibatches(answer):
 
 
 def _order(answer, seed):
-    """The labels of each batch when 7 rows are cut into batches of 3."""
-    return [t.tolist() for _, t in _batches(answer, 7, 3, np.random.default_rng(seed))]
+    """The row numbers of each batch when 7 rows are cut into batches of 3."""
+    return [(t - LABEL).tolist() for _, t in _batches(answer, 7, 3, np.random.default_rng(seed))]
 
 
 def _batches(answer, N, size, rng):
-    """The pairs yielded for rows (n, 10 n) with labels n, as arrays; Failed where they are no pairs."""
-    X, t = np.outer(np.arange(N), [1.0, 10.0]), np.arange(N)
-    given = f"X = rows [n 10n], t = n for n = 0 … {N - 1}, batch_size = {size}"
+    """The pairs yielded for rows (n, 10 n), labels LABEL + n, as arrays; Failed where they are no pairs."""
+    X, t = np.outer(np.arange(N), [1.0, 10.0]), np.arange(N) + LABEL
+    given = f"X = rows [n 10n], t = {LABEL} + n for n = 0 … {N - 1}, batch_size = {size}"
     arguments = [X.copy(), t.copy(), size, rng]
-    pairs = call(lambda *a: list(islice(call(answer, a, given), 10 * N)), arguments, given)
+    try:
+        pairs = call(lambda *a: list(islice(call(answer, a, given), 10 * N)), arguments, given)
+    except Failed as fact:
+        if not fact.got.startswith("IndexError"):
+            raise
+        raise Failed("An index is no row number: rng.permutation(len(X)) draws the numbers 0 … N−1, "
+                     "rng.permutation(X) or (t) the rows or labels themselves.", given, fact.expected,
+                     fact.got) from None
     _refuse_changed_inputs({"X": X, "t": t}, arguments[:2], given)
     for pair in pairs:
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
@@ -223,18 +277,19 @@ def _check_cover(answer, N, size, want):
     sizes, given = [len(t) for _, t in pairs], f"{N} rows, batch_size = {size}"
     shown = given, f"batches of {want} rows", f"batches of {sizes} rows"
     for X_batch, t_batch in pairs:
-        if not np.array_equal(X_batch[:, 0], t_batch):
+        if not np.array_equal(X_batch[:, 0] + LABEL, t_batch):
             raise Failed("Images and labels were shuffled apart: draw one permutation and index both with "
-                         "it.", given, "row n with label n", f"rows {X_batch[:, 0]} with labels {t_batch}")
+                         "it.", given, f"row n with label {LABEL} + n",
+                         f"rows {X_batch[:, 0]} with labels {t_batch}")
     if 0 in sizes:
         raise Failed("The last batch is empty: stop when no rows are left.", *shown)
     if sum(sizes) < N and sizes == want[:len(sizes)]:
         raise Failed("The last, smaller batch is missing: its rows would never be learned from.", *shown)
-    drawn = sorted(label for _, t in pairs for label in t.tolist())
+    drawn = sorted(label - LABEL for _, t in pairs for label in t.tolist())
     if drawn != list(range(N)):
         raise Failed("Some rows come twice, or not at all. An epoch sees each row once: cut one permutation "
                      "into pieces, do not draw each batch anew.", given, f"each of 0 … {N - 1} once",
-                     f"labels {drawn}")
+                     f"rows {drawn}")
     if sizes != want:
         raise Failed("Every batch has batch_size rows, except the last, which holds the rest.", *shown)
 
@@ -268,9 +323,17 @@ def confusion_matrix(answer):
             ("These are shares of each row: return counts.",
              counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)),
             ("A class that never occurs still has its row and column: K is the number of columns of Z.",
-             lambda got, K=K: got.ndim == 2 and got.shape[0] < K)]
+             lambda got, K=K: got.ndim == 2 and got.shape[0] < K),
+            ("K is not always 10: it is the number of columns of Z.",
+             lambda got, K=K: got.ndim == 2 and got.shape[0] > K)]
+        if len(Z) == K:  # where argmax over the wrong axis raises no error
+            over_images = np.zeros((K, K), dtype=int)
+            np.add.at(over_images, (t, Z.argmax(axis=0)), 1)
+            mistakes.append((OVER_IMAGES, over_images))
         if K > 2:
             lowest = np.zeros((K, K), dtype=int)
             np.add.at(lowest, (t, Z.argmin(axis=1)), 1)
             mistakes.append(("The smallest logit decided: take argmax.", lowest))
-        expect(answer, {"Z": Z, "t": t}, want=counts, mistakes=mistakes)
+        errors = [("^IndexError", "An index lies outside of counts. A class that never occurs still has its "
+                                  "row and column: K is the number of columns of Z."), UNSOLVED]
+        _expect(answer, {"Z": Z, "t": t}, errors, want=counts, mistakes=mistakes)

@@ -136,6 +136,29 @@ def _forgets_repeats(Z, t):
     return counts
 
 
+def _unsolved(Z):
+    raise NotImplementedError("Exercise 2.1 is yours to write")
+
+
+def _lists_disagree(Z, t):
+    G = _P(Z)
+    G[np.arange(10), t] -= 1
+    return G / len(t)
+
+
+def _whole_rows(Z, t):
+    G = _P(Z)
+    G[t] -= 1
+    return G / len(t)
+
+
+def _by_permuted(of):
+    def answer(X, t, batch_size, rng):
+        for rows in _cut(rng.permutation(of(X, t)), batch_size):
+            yield X[rows], t[rows]
+    return answer
+
+
 CASES = {
     "softmax": Case(
         right=[_softmax_by_rows, lambda Z: np.exp(_log_P(Z)),
@@ -147,6 +170,8 @@ CASES = {
                 "divide each row"),
                ("logarithms", _log_P, "logarithms"),
                ("keepdims missing", _no_keepdims, "keepdims"),
+               ("keepdims missing twice", lambda Z: np.exp(Z - Z.max(axis=1)), "keepdims"),
+               ("keepdims missing in the sum", lambda Z: np.exp(Z) / np.exp(Z).sum(axis=1), "keepdims"),
                ("forgotten maximum", _naive, "largest logit"),
                ("maximum of the whole batch", _global_max, "whole batch")]),
     "cross_entropy": Case(
@@ -162,6 +187,15 @@ CASES = {
                ("all columns", lambda Z, t: -_log_P(Z)[:, t].mean(), "Give the rows too"),
                ("log of the wrong class", lambda Z, t: -_picked(_log_P(Z), t - 1).mean(), "wrong class"),
                ("logits picked", lambda Z, t: -_picked(Z, t).mean(), "log-sum-exp"),
+               ("half a shift, inside", lambda Z, t: (-_picked(Z, t) + np.log(
+                   np.exp(Z - Z.max(axis=1, keepdims=True)).sum(axis=1))).mean(), "log-sum-exp only"),
+               ("half a shift, outside", lambda Z, t: (Z.max(axis=1) - _picked(Z, t) + np.log(
+                   np.exp(Z).sum(axis=1))).mean(), "from z only"),
+               ("whole rows", lambda Z, t: -_log_P(Z)[t].mean(), "whole rows"),
+               ("keepdims missing", lambda Z, t: -_picked(Z - np.log(np.exp(Z).sum(axis=1)), t).mean(),
+                "keepdims"),
+               ("calls the unsolved 2.1", lambda Z, t: -np.log(_picked(_unsolved(Z), t)).mean(),
+                "np.exp(log_softmax(Z))"),
                ("log of a softmax", lambda Z, t: -np.log(_picked(_P(Z), t)).mean(), "rounded to 0"),
                ("clipped", lambda Z, t: -np.log(_picked(_P(Z), t) + 1e-12).mean(), "caps the loss")]),
     "logits_gradient": Case(
@@ -176,6 +210,13 @@ CASES = {
                ("only P divided", lambda Z, t: _P(Z) / len(t) - _Y(Z, t), "P alone"),
                ("axis 0", lambda Z, t: (_P(Z, axis=0) - _Y(Z, t)) / len(t), "wrong axis"),
                ("columns of every row", _all_rows, "every row"),
+               ("calls the unsolved 2.1", lambda Z, t: _unsolved(Z) - _Y(Z, t), "np.exp(log_softmax(Z))"),
+               ("ten classes", lambda Z, t: (_P(Z) - np.eye(10)[t]) / len(t), "not always 10"),
+               ("K from the labels", lambda Z, t: (_P(Z) - np.eye(len(set(t)))[t]) / len(t), "Z.shape[1]"),
+               ("whole rows", _whole_rows, "whole rows"),
+               ("keepdims missing", lambda Z, t: (np.exp(Z) / np.exp(Z).sum(axis=1) - _Y(Z, t)) / len(t),
+                "keepdims"),
+               ("ten rows", _lists_disagree, "walk in step"),
                ("logits for probabilities", lambda Z, t: (Z - _Y(Z, t)) / len(t), "softmax first"),
                ("forgotten maximum", lambda Z, t: (_naive(Z) - _Y(Z, t)) / len(t), "largest logit")]),
     "layer_gradients": Case(
@@ -189,6 +230,7 @@ CASES = {
                ("db summed entirely", lambda G, X: (G.T @ X, G.sum()), "One number for all"),
                ("db averaged", lambda G, X: (G.T @ X, G.mean(axis=0)), "already inside G"),
                ("db with keepdims", lambda G, X: (G.T @ X, G.sum(axis=0, keepdims=True)), "drop keepdims"),
+               ("turned the wrong one", lambda G, X: (G @ X.T, G.sum(axis=0)), "images' axis"),
                ("db missing", lambda G, X: G.T @ X, "2 values")]),
     "minibatches": Case(
         right=[_batches_by_list, _batches_by_split,
@@ -204,6 +246,8 @@ CASES = {
                 _batches(lambda N, B, rng: _cut(np.random.default_rng(0).permutation(N), B)), "fixed seed"),
                ("another source",
                 _batches(lambda N, B, rng: _cut(np.random.default_rng().permutation(N), B)), "same seed"),
+               ("rows drawn as indices", _by_permuted(lambda X, t: X), "no row number"),
+               ("labels drawn as indices", _by_permuted(lambda X, t: t), "no row number"),
                ("in place", _in_place, "writes into its input"),
                ("indices only", lambda X, t, B, rng: _cut(rng.permutation(len(X)), B), "Yield pairs")]),
     "confusion_matrix": Case(
@@ -216,6 +260,10 @@ CASES = {
                ("shares", lambda Z, t: _counts(Z, t) / len(t), "shares"),
                ("shares of rows", lambda Z,
                 t: _counts(Z, t) / np.maximum(_counts(Z, t).sum(1, keepdims=True), 1), "shares"),
+               ("argmax over the images", lambda Z, t: _counts(Z.T, t, Z.shape[1]), "over the images"),
+               ("ten classes", lambda Z, t: _counts(Z, t, 10), "not always 10"),
+               ("as many classes as labels", lambda Z, t: _counts(Z, t, len(set(t.tolist()))),
+                "never occurs"),
                ("argmin", lambda Z, t: _counts(-Z, t), "argmax"),
                ("K from the labels", lambda Z, t: _counts(Z, t, max(t.max(), Z.argmax(axis=1).max()) + 1),
                 "never occurs")]),

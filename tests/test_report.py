@@ -135,3 +135,13 @@ def test_fails_refuses_a_wrong_answer_that_passes():
 
 def test_warnings_of_an_answer_stay_silent_in_its_verdict():
     assert double.verdict(lambda x: np.where(x > 0, 2 * x, np.log(x - 5))).status == PASSED
+
+
+def test_a_check_that_stumbles_over_an_answer_fails_it_without_raising():
+    @check("9.7", tested="nothing", hints=("a", "b"))
+    def first_size(answer):
+        assert answer().shape[0] == 3
+
+    verdict = first_size.verdict(lambda: "text")
+    assert verdict.status == FAILED
+    assert "AttributeError" in verdict.text

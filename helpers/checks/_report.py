@@ -97,6 +97,13 @@ class Check:
         except KeyboardInterrupt:
             fact = Failed("You stopped the check. Did a loop never end?", got="interrupted")
             return Verdict(FAILED, self._report(fact), fact.hint)
+        except Exception as error:  # the answer gave something that the check itself stumbled over
+            fact = Failed(
+                "The check cannot work with what your function returns. Return what the stub says, as NumPy arrays.",
+                expected="numbers of the shapes in the stub",
+                got=f"something that led to {type(error).__name__}: {_shorten(str(error), 120)}",
+            )
+            return Verdict(FAILED, self._report(fact), fact.hint)
         return Verdict(PASSED, f"✓ {self.title}: passed. Tested: {self.tested}.")
 
     def hint(self):

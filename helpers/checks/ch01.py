@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from helpers.checks._report import check, expect
+from helpers.checks._report import Failed, check, describe, expect
 
 W = np.array([[1.0, -2, 3], [0, 4, -1]])  # the chapter's example: (O, D) = (2, 3)
 B = np.array([1.0, -5])
@@ -80,16 +80,18 @@ def linear(answer):
 def decide(answer):
     """The best-scoring output: images (N, H, W), W (O, H·W), b (O,) → (N,)"""
     rng = np.random.default_rng(12)
-    cases = [(X.reshape(2, 1, 3), W, B), (X.reshape(2, 1, 3), W, np.zeros(2))]
+    cases = [(X.reshape(2, 1, 3), W, b) for b in (np.zeros(2), B)]  # b = 0 tells more slips apart
     for n, h, w, o in ((7, 2, 3, 6), (9, 3, 2, 4), (1, 4, 4, 10), (12, 3, 3, 3)):
         cases.append((rng.normal(size=(n, h, w)), rng.normal(size=(o, h * w)), 3 * rng.normal(size=o)))
     for images, w, b in cases:
         scores = _scores(images.reshape(len(images), -1), w, b)
         want = np.array([max(range(len(w)), key=row.__getitem__) for row in scores])
         columns = images.transpose(0, 2, 1).reshape(len(images), -1)
-        expect(
+        mixed = images.reshape(-1, len(images)).T
+        inputs = {"images": images, "W": w, "b": b}
+        got = expect(
             answer,
-            {"images": images, "W": w, "b": b},
+            inputs,
             want,
             mistakes=[
                 ("These are the scores. Return the place of the largest in each row: np.argmax.", scores),
@@ -111,8 +113,20 @@ def decide(answer):
                     "The pixels are laid out column by column: W expects row by row, as reshape does.",
                     np.argmax(_scores(columns, w, b), axis=1),
                 ),
+                (
+                    "A row mixes the pixels of several pictures: reshape(len(images), -1), without .T.",
+                    np.argmax(_scores(mixed, w, b), axis=1),
+                ),
             ],
         )
+        if got.dtype.kind not in "iu":
+            raise Failed(
+                "These are the right places, as decimal numbers. An index is an integer: np.argmax gives "
+                "them, np.zeros needs dtype=int.",
+                ", ".join(describe(value, name) for name, value in inputs.items()),
+                "integers",
+                f"numbers of type {got.dtype}",
+            )
 
 
 @check(
@@ -163,7 +177,7 @@ def mse(answer):
 
 @check(
     "1.4",
-    tested="the example on paper, and measured slopes for 5 other shapes",
+    tested="the example on paper, and measured slopes for other numbers and 5 other shapes",
     hints=(
         "First g = 2 / (N·O) * (Y_hat - Y), shape (N, O). Y.size is N·O.",
         "dW = g.T @ X has shape (O, D); db is the sum of g over the examples, g.sum(axis=0).",
@@ -172,13 +186,12 @@ def mse(answer):
 def gradients(answer):
     """Gradient of the mean squared error: X (N, D), Y (N, O), W (O, D), b (O,) → dW (O, D), db (O,)"""
     rng = np.random.default_rng(14)
-    cases = [(X, Y, W, B)]
+    cases = [(X, Y, W, B), (2 * X, Y, W, B)]
     for n, d, o in ((6, 3, 2), (2, 3, 7), (1, 6, 2), (7, 2, 1), (3, 3, 3)):
         cases.append(tuple(rng.normal(size=s) for s in ((n, d), (n, o), (o, d), (o,))))
     for x, y, w, b in cases:
         dw, db = _slopes_of_w(x, y, w, b), _slopes_of_b(x, y, w, b)
         n, o = y.shape
-        over_outputs = (2 / y.size * (_scores(x, w, b) - y)).sum(axis=1)
         too_large = "Too large: g has the factor 2/(N·O). Did you leave it out, or divide by N or by O alone?"
         both = [
             ("The factor 2 is missing: it comes from the square.", 0.5),
@@ -186,7 +199,9 @@ def gradients(answer):
             ("Summed, not averaged: the 1/(N·O) of the mean is missing.", n * o),
             *((too_large, factor) for factor in (o, n, n * o / 2)),
         ]
+        g = 2 / y.size * (_scores(x, w, b) - y)
         no_bias = 2 / y.size * (_scores(x, w, 0 * b) - y)
+        of_the_page = 2 / y.size * (_scores(X, W, B) - y) if (n, len(w[0])) == X.shape and o == 2 else no_bias
         expect(
             answer,
             {"X": x, "Y": y, "W": w, "b": b},
@@ -196,7 +211,15 @@ def gradients(answer):
                 "dW": [(hint, factor * dw) for hint, factor in both]
                 + [
                     ("dW is transposed: it has the shape of W, (O, D). Use g.T @ X, not X.T @ g.", dw.T),
+                    (
+                        "g is not transposed: in g.T @ X the examples meet the examples, and are summed.",
+                        lambda got, g=g, x=x: np.allclose(got, g @ x),
+                    ),
                     ("The bias is missing from the scores: Y_hat = X @ W.T + b.", no_bias.T @ x),
+                    (
+                        "Y_hat is still the one of the page: compute it inside, from these X, W and b.",
+                        of_the_page.T @ x,
+                    ),
                 ],
                 "db": [
                     (
@@ -205,7 +228,7 @@ def gradients(answer):
                     ),
                     (
                         "db is summed over the wrong axis: add over the examples, which is axis 0.",
-                        over_outputs,
+                        g.sum(axis=1),
                     ),
                     (
                         "db is one number for all outputs: sum over the examples only, with axis=0.",
@@ -233,7 +256,7 @@ def _slopes(f, at, eps=1e-4):
 
 @check(
     "1.5",
-    tested="slopes known by calculus, of squares, products and sines; with tiny and with large eps",
+    tested="slopes known by calculus, of squares, products and sines, flat and steep; tiny and large eps",
     hints=(
         "For each i: copy w, add eps to element i of the copy, call f; the same with eps subtracted.",
         "slopes[i] = (f(above) - f(below)) / (2 * eps), with above = w.copy(); above[i] += eps.",
@@ -251,6 +274,7 @@ def measured_gradient(answer):
         (product, np.array([2.0, 3, 5]), 1e-4, np.array([15.0, 10, 6])),
         (waves, np.arange(6.0), 1e-4, a * np.cos(np.arange(6.0))),
         (_Formula("7*w[0]"), np.array([0.0]), 0.1, np.array([7.0])),
+        (_Formula("1e6*(w[0] - 1)**2 - w[1]"), np.array([1.0, 2]), 1e-5, np.array([0.0, -1])),
     ]
     for f, w, eps, want in cases:
         step = eps * np.eye(len(w))
@@ -259,13 +283,20 @@ def measured_gradient(answer):
         piled = np.array(
             [f(w + up) - f(w + up - 2 * e) for up, e in zip(step.cumsum(axis=0), step, strict=True)]
         )
-        up, down = (above - f(w)) / eps, (f(w) - below) / eps
         expect(
             answer,
             {"f": f, "w": w, "eps": eps},
             want,
             tol=1e-5,
             mistakes=[
+                (
+                    "All slopes are 0. `u = w` and `u = w[:]` are one array with w: take u = w.copy().",
+                    lambda got, w=w: got.shape == w.shape and not got.any(),
+                ),
+                (
+                    "`/ 2 * eps` divides by 2, then multiplies by eps: put brackets, `/ (2 * eps)`.",
+                    lambda got, tiny=(above - below) / 2 * eps: np.allclose(got, tiny, rtol=1e-4, atol=0),
+                ),
                 ("Divided by eps: from w − eps to w + eps the distance is 2·eps.", 2 * want),
                 ("The difference is not divided by the distance 2·eps yet.", above - below),
                 (
@@ -276,12 +307,20 @@ def measured_gradient(answer):
                 ("The sign is turned: above minus below.", -want),
                 (
                     "Only one side is measured: f(w + eps) - f(w) is off by about eps; take w - eps too.",
-                    lambda got, up=up, down=down: (
-                        np.allclose(got, up, rtol=1e-7) or np.allclose(got, down, rtol=1e-7)
-                    ),
+                    lambda got, f=f, w=w, eps=eps: _is_one_sided(got, f, w, eps),
                 ),
             ],
         )
+
+
+def _is_one_sided(got, f, w, eps):
+    """Whether `got` is (f(w + e) - f(w)) / e, or the same downwards, with the given eps or one of its own."""
+    for e in (eps, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8):
+        for step in (e, -e):
+            slopes = [(f(w + move) - f(w)) / step for move in step * np.eye(len(w))]
+            if np.allclose(got, slopes, rtol=1e-6, atol=1e-6):
+                return True
+    return False
 
 
 class _Formula:
@@ -314,41 +353,54 @@ def gradient_descent(answer):
         cases.append((*(rng.normal(size=size) for size in ((n, d), (n, o), (o, d), (o,))), 0.25, steps))
     for x, y, w, b, lr, steps in cases:
         new_w, new_b = _walk(x, y, w, b, lr, steps)
-        walks = [
+        n, o = y.shape
+        one_step = _walk(x, y, w, b, lr, 1) if steps > 1 else (new_w + 1, new_b + 1)
+        hints = [
             ("Uphill: the gradient was added. Subtract it.", _walk(x, y, w, b, -lr, steps)),
             ("The learning rate is missing: a step is lr times the gradient.", _walk(x, y, w, b, 1, steps)),
             ("The factor 2 is missing from g: it comes from the square.", _walk(x, y, w, b, lr / 2, steps)),
-            ("g is summed, not averaged: it has 2/(N·O).", _walk(x, y, w, b, lr * y.size, steps)),
-            ("g has the factor 2/(N·O). Is it left out?", _walk(x, y, w, b, lr * y.size / 2, steps)),
+            ("g is summed, not averaged: it has 2/(N·O).", _walk(x, y, w, b, lr * n * o, steps)),
+            ("g has the factor 2/(N·O). Is it left out?", _walk(x, y, w, b, lr * n * o / 2, steps)),
+            ("g is divided by N alone: its factor is 2/(N·O).", _walk(x, y, w, b, lr * o, steps)),
+            ("g is divided by O alone: its factor is 2/(N·O).", _walk(x, y, w, b, lr * n, steps)),
             (
-                "All steps start from the first W and b: let each start where the last one ended.",
-                _walk(x, y, w, b, lr, 1) if steps > 1 else (new_w + 1, new_b + 1),
+                "This is where one step ends. Is `return` inside the loop, or does each step start again "
+                "from the first W and b?",
+                one_step,
+            ),
+            (
+                "All steps use the gradients of the first point: compute g anew inside the loop.",
+                _walk(x, y, w, b, lr * steps, 1),
             ),
             ("One step too many: range(steps) counts from 0 to steps - 1.", _walk(x, y, w, b, lr, steps + 1)),
+            ("{} has not moved: both W and b take a step.", (w, b)),
             ("One step too few.", _walk(x, y, w, b, lr, steps - 1)),
         ]
-        w_first = _walk(x, y, w, b, lr, steps, w_first=True)
-        stuck = [("{} has not moved: both W and b take a step.", (w, b))]
-        hints = [*walks[:-1], *stuck, walks[-1]]
-        late = "W moved before the gradient of b was computed: both gradients belong to the same point."
+        w_first, b_first = (_walk(x, y, w, b, lr, steps, first=name) for name in "Wb")
+        late_b = "W moved before the gradient of b was computed: both gradients belong to the same point."
+        late_w = "b moved before the gradient of W was computed: both gradients belong to the same point."
+        again = "db is averaged over the examples once more: sum g, its 1/(N·O) is already in it."
         expect(
             answer,
             {"X": x, "Y": y, "W": w, "b": b, "lr": lr, "steps": steps},
             {"W": new_w, "b": new_b},
             tol=1e-5,
             mistakes={
-                "W": [(hint.format("W"), at[0]) for hint, at in hints] + [(late, w_first[0])],
-                "b": [(late, w_first[1])] + [(hint.format("b"), at[1]) for hint, at in hints],
+                "W": [(hint.format("W"), at[0]) for hint, at in hints] + [(late_w, b_first[0])],
+                "b": [(late_b, w_first[1]), (again, _walk(x, y, w, b, lr, steps, db_factor=1 / n)[1])]
+                + [(hint.format("b"), at[1]) for hint, at in hints],
             },
         )
 
 
-def _walk(x, y, w, b, lr, steps, w_first=False):
-    """Gradient descent with measured slopes; `w_first` moves W before it looks at the slope of b."""
+def _walk(x, y, w, b, lr, steps, first=None, db_factor=1):
+    """Gradient descent with measured slopes; `first`, "W" or "b", moves before the other's slope is taken."""
     for _ in range(steps):
         new_w = w - lr * _slopes_of_w(x, y, w, b)
-        slope_b = _slopes_of_b(x, y, new_w if w_first else w, b)
-        w, b = new_w, b - lr * slope_b
+        new_b = b - lr * db_factor * _slopes_of_b(x, y, new_w if first == "W" else w, b)
+        if first == "b":
+            new_w = w - lr * _slopes_of_w(x, y, w, new_b)
+        w, b = new_w, new_b
     return w, b
 
 

@@ -25,6 +25,13 @@ def _flat(images):
     return images.reshape(len(images), -1)
 
 
+def _decide_floats(images, W, b):
+    winners = np.zeros(len(images))
+    for n, image in enumerate(images):
+        winners[n] = np.argmax(W @ image.ravel() + b)
+    return winners
+
+
 def _mse_loops(Y_hat, Y):
     return sum((p - t) ** 2 for p, t in zip(Y_hat.flat, Y.flat, strict=True)) / Y_hat.size
 
@@ -46,6 +53,11 @@ def _g(X, Y, W, b):
     return 2 / Y.size * (X @ W.T + b - Y)
 
 
+def _g_of_the_page(X, Y, W, b):
+    g = 2 / Y.size * (np.array([[8.0, -3], [-1, -4]]) - Y)  # the page's Y_hat, whatever X is
+    return g.T @ X, g.sum(axis=0)
+
+
 def _scaled(factor):
     return lambda X, Y, W, b: tuple(factor(Y) * d for d in _gradients_loops(X, Y, W, b))
 
@@ -61,6 +73,25 @@ def _measured(f, w, eps=1e-5):
 
 def _one_sided(f, w, eps=1e-5):
     return np.array([(f(w + eps * e) - f(w)) / eps for e in np.eye(len(w))])
+
+
+def _one_sided_own_eps(f, w, eps=1e-5):
+    return _one_sided(f, w, 1e-5)
+
+
+def _no_copy(f, w, eps=1e-5):
+    slopes = np.zeros(len(w))
+    for i in range(len(w)):
+        u = w
+        d = w
+        u[i] += eps
+        d[i] -= eps
+        slopes[i] = (f(u) - f(d)) / (2 * eps)
+    return slopes
+
+
+def _no_brackets(f, w, eps=1e-5):
+    return np.array([(f(w + d) - f(w - d)) / 2 * eps for d in eps * np.eye(len(w))])
 
 
 def _stays_moved(f, w, eps=1e-5):
@@ -93,6 +124,34 @@ def _w_first(X, Y, W, b, lr, steps):
     for _ in range(steps):
         W = W - lr * _gradients_loops(X, Y, W, b)[0]
         b = b - lr * _gradients_loops(X, Y, W, b)[1]
+    return W, b
+
+
+def _b_first(X, Y, W, b, lr, steps):
+    for _ in range(steps):
+        b = b - lr * _gradients_loops(X, Y, W, b)[1]
+        W = W - lr * _gradients_loops(X, Y, W, b)[0]
+    return W, b
+
+
+def _returns_inside(X, Y, W, b, lr, steps):
+    for _ in range(steps):
+        dW, db = _gradients_loops(X, Y, W, b)
+        W, b = W - lr * dW, b - lr * db
+        return W, b
+
+
+def _g_before_the_loop(X, Y, W, b, lr, steps):
+    dW, db = _gradients_loops(X, Y, W, b)
+    for _ in range(steps):
+        W, b = W - lr * dW, b - lr * db
+    return W, b
+
+
+def _db_averaged(X, Y, W, b, lr, steps):
+    for _ in range(steps):
+        g = _g(X, Y, W, b)
+        W, b = W - lr * g.T @ X, b - lr * g.mean(axis=0)
     return W, b
 
 
@@ -137,6 +196,12 @@ CASES = {
                 lambda images, W, b: np.argmax(_flat(images.transpose(0, 2, 1)) @ W.T + b, axis=1),
                 "column by column",
             ),
+            ("floats", _decide_floats, "An index is an integer"),
+            (
+                "pictures mixed",
+                lambda images, W, b: np.argmax(images.reshape(-1, len(images)).T @ W.T + b, axis=1),
+                "pixels of several pictures",
+            ),
         ],
     ),
     "mse": Case(
@@ -165,6 +230,12 @@ CASES = {
             ("by N alone", _scaled(lambda Y: Y.shape[1]), "N or by O alone"),
             ("no factor at all", _scaled(lambda Y: Y.size / 2), "leave it out"),
             ("dW transposed", lambda X, Y, W, b: (X.T @ _g(X, Y, W, b), _g(X, Y, W, b).sum(0)), "transposed"),
+            (
+                "g untransposed",
+                lambda X, Y, W, b: (_g(X, Y, W, b) @ X, _g(X, Y, W, b).sum(0)),
+                "g is not transposed",
+            ),
+            ("Y_hat of the page", _g_of_the_page, "compute it inside"),
             ("no bias", lambda X, Y, W, b: _gradients_loops(X, Y, W, 0 * b), "bias is missing"),
             ("db mean", lambda X, Y, W, b: (_g(X, Y, W, b).T @ X, _g(X, Y, W, b).mean(0)), "once more"),
             ("db wrong axis", lambda X, Y, W, b: (_g(X, Y, W, b).T @ X, _g(X, Y, W, b).sum(1)), "wrong axis"),
@@ -182,6 +253,9 @@ CASES = {
             ("undivided", lambda f, w, eps=1e-5: 2 * eps * np.array(_measured(f, w, eps)), "not divided"),
             ("sign", lambda f, w, eps=1e-5: -np.array(_measured(f, w, eps)), "above minus below"),
             ("one side", _one_sided, "one side"),
+            ("one side, its own eps", _one_sided_own_eps, "one side"),
+            ("no brackets", _no_brackets, "put brackets"),
+            ("no copy", _no_copy, "one array with w"),
             (
                 "all at once",
                 lambda f, w, eps=1e-5: (f(w + eps) - f(w - eps)) / (2 * eps) * np.ones(len(w)),
@@ -216,8 +290,13 @@ CASES = {
                 lambda X, Y, W, b, lr, steps: _descend(X, Y, W, b, lr, steps - 1),
                 "has not moved",
             ),
-            ("W first", _w_first, "same point"),
-            ("always from the start", _from_the_start, "where the last one ended"),
+            ("W first", _w_first, "W moved before"),
+            ("b first", _b_first, "b moved before"),
+            ("return inside the loop", _returns_inside, "`return` inside the loop"),
+            ("always from the start", _from_the_start, "start again from the first"),
+            ("g before the loop", _g_before_the_loop, "g anew inside the loop"),
+            ("by N alone", lambda *a: _descend(*a[:4], a[4] * a[1].shape[1], a[5]), "divided by N alone"),
+            ("db averaged", _db_averaged, "db is averaged"),
         ],
     ),
 }

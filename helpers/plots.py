@@ -62,7 +62,7 @@ def images(arrays, titles=None, columns=10, size=0.8, suptitle=None, marks=None)
     rows = -(-len(arrays) // columns)
     height = rows * (size + (0.25 if titles is not None else 0.05)) + (0.4 if suptitle else 0.1)
     fig, axes = plt.subplots(rows, columns, figsize=(columns * size, height), squeeze=False)
-    fig.get_layout_engine().set(w_pad=0.03, h_pad=0.03, hspace=0, wspace=0)
+    fig.get_layout_engine().set(w_pad=0.03, h_pad=0.03, hspace=0, wspace=0, rect=(0.012, 0.015, 0.976, 0.97))
     for k, ax in enumerate(axes.flat):
         ax.set_axis_off()
         if k < len(arrays):

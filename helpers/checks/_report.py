@@ -99,7 +99,7 @@ class Check:
             return Verdict(FAILED, self._report(fact), fact.hint)
         except Exception as error:  # the answer gave something that the check itself stumbled over
             fact = Failed(
-                "The check cannot work with what your function returns: give back what the stub says, as arrays.",
+                "The check cannot work with what your function returns: give what the stub says, as arrays.",
                 expected="numbers of the shapes in the stub",
                 got=f"something that led to {type(error).__name__}: {_shorten(str(error), 120)}",
             )

@@ -17,7 +17,12 @@ from helpers.gradcheck import numeric_gradient
 def chain_rule(answer):
     """L = (a b + c)²: three numbers → dL/da, dL/db, dL/dc"""
     rng = np.random.default_rng(41)
-    for a, b, c in [(2.0, 3.0, -3.0), *rng.uniform(1, 3, (5, 3)).tolist()]:
+
+    def listed(*numbers):  # an array of three gradients is as good as a tuple
+        result = answer(*numbers)
+        return list(result) if isinstance(result, np.ndarray) and result.ndim == 1 else result
+
+    for a, b, c in [(2.0, 3.0, -1.0), *rng.uniform(1, 3, (5, 3)).tolist()]:
         s = a * b + c
         nudged = numeric_gradient(lambda v: (v[0] * v[1] + v[2]) ** 2, np.array([a, b, c]))
         mistakes = {
@@ -26,6 +31,11 @@ def chain_rule(answer):
                 ("The factor 2 of the square is missing: dL/ds is 2s.", s * b),
                 ("The product gives each factor the other one: dL/da has b in it, not a.", 2 * s * a),
                 ("L itself went into the chain: the local derivative of the square is 2s.", s * s * b),
+                (
+                    "The sum's value s is no local derivative: the product gives a the other factor, b.",
+                    2 * s * s,
+                ),
+                ("What arrives is multiplied by the local derivative, not added to it: 2s · b.", 2 * s + b),
                 ("That is dL/ds: one step is left, from s through the product to a.", 2 * s),
             ],
             "dL/db": [
@@ -39,7 +49,7 @@ def chain_rule(answer):
             ],
         }
         want = dict(zip(mistakes, nudged, strict=True))
-        expect(answer, {"a": a, "b": b, "c": c}, want, mistakes, tol=1e-5)
+        expect(listed, {"a": a, "b": b, "c": c}, want, mistakes, tol=1e-5)
 
 
 @check(
@@ -65,7 +75,8 @@ def accumulate(answer):
             ("The edges are walked forward, so a box speaks before it has heard: go through them in reverse.",
              _send(edges, n)),
             ("All zeros: the walk needs a beginning, the gradient 1 of the last box.", zeros),
-            ("Only the last box has a gradient: each edge hands its message on to its input.",
+            ("Only the last box has a gradient: each edge hands its message on, from output to "
+             "input. Are the two swapped? gradient[input] += gradient[output] * local",
              zeros + (np.arange(n) == n - 1)),
             ("Each message is the local derivative alone: multiply it by the gradient of the edge's output.",
              lambda got, local=local: np.allclose(got[:-1], local[:-1])),
@@ -97,8 +108,9 @@ def inputs_first(answer):
     for seed in range(5):
         edges, n = _random_graph(seed)
         graphs.append({f"n{k}": [f"n{i}" for o, i, _ in edges if o == k] for k in range(n)})
+    before = None
     for graph in graphs:
-        _check_order(answer, graph, "L" if "L" in graph else list(graph)[-1])
+        before = _check_order(answer, graph, "L" if "L" in graph else list(graph)[-1], before)
 
 
 @check(
@@ -147,7 +159,7 @@ def unbroadcast(answer):
 def layer_rules(answer):
     """g (N, O), x (N, D), W (O, D) → gradients of x and W of relu(x @ W.T)"""
     rng = np.random.default_rng(45)
-    cases = [tuple(np.array(v, float) for v in ([[10, -20]], [[1, 2]], [[3, -2], [1, 1]]))]
+    cases = [tuple(np.array(v, float) for v in ([[-2, 10]], [[1, -2]], [[3, -2], [1, 1]]))]
     for n, d, o in ((6, 3, 3), (7, 2, 6), (1, 3, 2)):
         cases.append(tuple(rng.standard_normal(shape) for shape in ((n, o), (n, d), (o, d))))
     for g, x, W in cases:
@@ -158,12 +170,21 @@ def layer_rules(answer):
             ("relu is missing: where x @ W.T is negative, nothing passes back.", g),
             ("The mask looks at g. What counts is relu's input: pass g where it was positive.", g * (g > 0)),
             ("g is missing: that is the local derivative alone. Multiply the mask by g first.", on),
+            (
+                "relu's value went into the chain. Its local derivative is 1 or 0: g passes or does not.",
+                g * np.maximum(x @ W.T, 0),
+            ),
         ]
+        mask = "The mask looks at x or W. What counts is the sign of relu's input, x @ W.T: mask g by it."
+        swapped = "The two results are swapped: return the gradient of x first, then that of W."
         mistakes = {
             "dx": [(hint, wrong @ W) for hint, wrong in slips] + [
+                (mask, (g @ W) * (x > 0)), (mask, (g * (x @ W.T > 0)) @ np.maximum(W, 0)),
+                (mask, g @ np.maximum(W, 0)), (swapped, s.T @ x),
                 ("W is transposed: x meets W.T forward, so g meets W backward: (N, O) @ (O, D).",
                  lambda got, s=s, W=W: np.allclose(got, s @ W.T))],
             "dW": [(hint, wrong.T @ x) for hint, wrong in slips] + [
+                (mask, (g.T @ x) * (W > 0)), (mask, g.T @ np.maximum(x, 0)), (swapped, s @ W),
                 ("dW came out transposed: the gradient has the shape of W, (O, D).", (s.T @ x).T),
                 ("Divided by N: the mean belongs to the loss. The rule adds the messages of all examples.",
                  s.T @ x / max(len(x), 1.5))],
@@ -182,7 +203,7 @@ def layer_rules(answer):
 def softmax_rule(answer):
     """g (N, K), p (N, K) → gradient of the logits (N, K)"""
     rng = np.random.default_rng(46)
-    cases = [(np.array([[1.0, 0.0], [3.0, 1.0]]), np.zeros((2, 2)))]
+    cases = [(np.array([[3.0, 1.0], [5.0, 0.0]]), np.zeros((2, 2)))]
     cases += [tuple(rng.standard_normal((2, *shape))) for shape in ((2, 3), (6, 2), (3, 3), (1, 7))]
     for g, z in cases:
         p = _softmax(z)
@@ -195,6 +216,13 @@ def softmax_rule(answer):
              p * (g - (g * p).sum())),
             ("Σ gᵢpᵢ runs down the columns: examples do not mix, use axis=1.", p * (g - (g * p).sum(axis=0))),
             ("The mean of gᵢpᵢ, not the sum: messages are added.", p * (g - (g * p).mean(1, keepdims=True))),
+            ("Each pⱼ is subtracted where the sum Σ gᵢpᵢ belongs: the other logits' messages are missing.",
+             p * (g - p)),
+            ("Every sign is turned: it is pⱼ times (gⱼ − the sum), not (the sum − gⱼ).", -want),
+            ("Both terms carry pⱼ: subtract pⱼ Σ gᵢpᵢ, not the bare sum.",
+             g * p - (g * p).sum(axis=1, keepdims=True)),
+            ("The sums lie on the wrong axis: sum(axis=1) has shape (N,), and NumPy lays it along the row: "
+             "write keepdims=True.", lambda got, g=g, p=p: np.allclose(got, p * (g - (g * p).sum(axis=1)))),
             ("p − y is the rule of softmax and cross-entropy together; here any g may arrive.", p - g),
             ("The factor pⱼ in front is missing.", g - (g * p).sum(axis=1, keepdims=True)),
         ]  # fmt: skip
@@ -238,8 +266,11 @@ def _send(edges, n, add=True):
     return gradient
 
 
-def _check_order(answer, graph, result):
-    """Raise Failed unless the answer lists each box that result needs, once, after all its inputs."""
+def _check_order(answer, graph, result, before):
+    """Raise Failed unless the answer lists each box that result needs, once, after all its inputs.
+
+    before: what the answer returned for another graph; a list that lives on from call to call is named.
+    """
     given = f"graph = {graph}, result = {result!r}"
     mine = {box: list(inputs) for box, inputs in graph.items()}
     order = call(answer, [mine, result], given)
@@ -256,6 +287,12 @@ def _check_order(answer, graph, result):
         raise Failed("Your function writes into its input graph: collect the names in a new list.", given)
     if not isinstance(order, list | tuple) or not all(isinstance(box, str) for box in order):
         raise fail("Return a list of the names.", "a list of names")
+    if order is before:
+        raise fail(
+            "The list still holds the boxes of the call before: a default like order=[] is made once, when "
+            "the function is defined. Make the new list inside the function.",
+            "a new list in each call",
+        )
     if len(set(order)) < len(order):
         raise fail("A box stands in the list twice: skip a box that is already listed.", "each name once")
     if missing := sorted(needed - set(order)):
@@ -273,3 +310,4 @@ def _check_order(answer, graph, result):
             "a near and a far user: let it join the list only after all its inputs have."
         )
         raise fail(hint, f"{early[0][1]!r} before {early[0][0]!r}")
+    return order

@@ -46,6 +46,14 @@ def preorder(graph, box, order=None):
     return order
 
 
+def lasting(graph, box, order=[]):  # noqa: B006, the mistake itself
+    if box not in order:
+        for source in graph[box]:
+            lasting(graph, source)
+        order.append(box)
+    return order
+
+
 def unseen(graph, box):
     return [name for source in graph[box] for name in unseen(graph, source)] + [box]
 
@@ -57,6 +65,13 @@ def to_shape_by_loops(g, shape):
         if size == 1:
             g = g.sum(axis=axis, keepdims=True)
     return g
+
+
+def by_einsum(g, shape):
+    """Name the axes, keep those that are not of size 1, and put these back."""
+    names, front = "abcdef"[: g.ndim], g.ndim - len(shape)
+    kept = "".join(name for name, size in zip(names[front:], shape, strict=True) if size > 1)
+    return np.einsum(f"{names}->{kept}", g).reshape(shape)
 
 
 def front_only(g, shape):
@@ -89,13 +104,15 @@ def jacobian(g, p):
 
 CASES = {
     "chain_rule": Case(
-        right=[expanded, lambda a, b, c: tuple(2 * (a * b + c) * np.array([b, a, 1.0]))],
+        right=[expanded, lambda a, b, c: 2 * (a * b + c) * np.array([b, a, 1.0])],
         wrong=[
             ("g forgotten", lambda a, b, c: (b, a, 1.0), "local derivative of the product alone"),
             ("2 missing", lambda a, b, c: ((a * b + c) * b, (a * b + c) * a, a * b + c), "factor 2"),
             ("factors swapped", lambda a, b, c: expanded(b, a, c), "the other one"),
             ("value in the chain", lambda a, b, c: ((a * b + c) ** 2 * b, 1.0, 1.0), "L itself"),
             ("stopped at s", lambda a, b, c: (2 * (a * b + c),) * 3, "one step is left"),
+            ("2s times s", lambda a, b, c: (2 * (a * b + c) ** 2, 1.0, 1.0), "no local derivative"),
+            ("added", lambda a, b, c: (2 * (a * b + c) + b, 2 * (a * b + c) + a, 1.0), "not added"),
             ("c gets 1", lambda a, b, c: (*expanded(a, b, c)[:2], 1.0), "c enters the sum"),
         ],
         values_only=True,
@@ -109,6 +126,11 @@ CASES = {
             ("g forgotten", lambda edges, n: send(edges[::-1], n, product=False), "local derivative alone"),
             ("result left out", lambda edges, n: [*send(edges[::-1], n)[:-1], 0.0], "the result itself"),
             ("nothing sent", lambda edges, n: [0.0] * (n - 1) + [1.0], "hands its message on"),
+            (
+                "output and input swapped",
+                lambda edges, n: send([(i, o, local) for o, i, local in edges[::-1]], n),
+                "swapped",
+            ),
             ("turned in place", lambda edges, n: (edges.reverse(), send(edges, n))[1], "writes into"),
         ],
         values_only=True,
@@ -119,6 +141,7 @@ CASES = {
             ("as reached", preorder, "The result comes first"),
             ("as reached, turned around", lambda g, r: preorder(g, r)[::-1], "not enough"),
             ("boxes twice", unseen, "twice"),
+            ("a default list", lasting, "made once"),
             ("no leaves", lambda g, r: [box for box in kahn(g, r) if g[box]], "leaves belong"),
             ("all of the dict", lambda g, r: kahn(g | {"end": list(g)}, "end")[:-1], "not made from all"),
             ("a set", lambda g, r: set(kahn(g, r)), "list of the names"),
@@ -127,7 +150,7 @@ CASES = {
         values_only=True,
     ),
     "unbroadcast": Case(
-        right=[to_shape_by_loops],
+        right=[to_shape_by_loops, by_einsum],
         wrong=[
             ("mean", lambda g, s: to_shape_by_loops(g, s) * (np.prod(s) / g.size), "That is the mean"),
             ("first row", lambda g, s: g[(0,) * (g.ndim - len(s))], "one of the messages"),
@@ -149,6 +172,10 @@ CASES = {
             ("dW transposed", lambda g, x, W: (masked(g, x, W) @ W, x.T @ masked(g, x, W)), "out transposed"),
             ("mean", lambda g, x, W: (masked(g, x, W) @ W, masked(g, x, W).T @ x / len(x)), "Divided by N"),
             ("one result", lambda g, x, W: masked(g, x, W) @ W, "Return 2 values"),
+            ("mask from x", lambda g, x, W: ((g @ W) * (x > 0), (g.T @ x) * (W > 0)), "looks at x or W"),
+            ("mask from W", lambda g, x, W: (masked(g, x, W) @ W, (g.T @ x) * (W > 0)), "looks at x or W"),
+            ("relu's value", layer(lambda g, x, W: g * np.maximum(x @ W.T, 0)), "relu's value"),
+            ("results swapped", lambda g, x, W: layer_loops(g, x, W)[::-1], "swapped"),
         ],
     ),
     "softmax_rule": Case(
@@ -161,6 +188,10 @@ CASES = {
             ("columns", lambda g, p: p * (g - (g * p).sum(axis=0)), "down the columns"),
             ("mean", lambda g, p: p * (g - (g * p).mean(axis=1, keepdims=True)), "mean of"),
             ("cross-entropy's", lambda g, p: p - g, "softmax and cross-entropy together"),
+            ("p instead of the sum", lambda g, p: p * (g - p), "where the sum"),
+            ("sign", lambda g, p: p * ((g * p).sum(axis=1, keepdims=True) - g), "sign is turned"),
+            ("p in one term", lambda g, p: g * p - (g * p).sum(axis=1, keepdims=True), "Both terms"),
+            ("keepdims forgotten", lambda g, p: p * (g - (g * p).sum(axis=1)), "keepdims=True"),
             ("p forgotten", lambda g, p: g - (g * p).sum(axis=1, keepdims=True), "factor p"),
         ],
     ),

@@ -30,6 +30,9 @@ fast: $(READY)  ## the tests without the notebooks, for work in progress
 execute: $(READY)  ## run all notebooks and store their outputs (NB=notebooks/03*.ipynb for some)
 	$(ONE_THREAD) PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.execute $(NB)
 
+bench: $(READY)  ## our framework against PyTorch, with 1 and with 2 threads: about a minute, on a quiet machine
+	$(BIN)/python benchmarks/numpy_cnn.py
+
 lock: $(READY)  ## write requirements.txt anew from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 --extra test --no-header --no-annotate \

@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests import picture
-from tests.notebooks import CHAPTERS, ROOT
+from tests.notebooks import CHAPTERS, ROOT, cells
 
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -75,6 +75,19 @@ def test_readme_gives_the_first_command_by_line_20_and_names_every_chapter():
         assert any(f"(notebooks/{path.name})" in line for line in lines), (
             f"{path.name} is missing from the map"
         )
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_readme_map_says_what_the_chapter_says(path):
+    """Its title, also that of its solutions, and the minutes of its exercises, to the next five."""
+    row = re.search(
+        rf"\| \[(.*)\]\(notebooks/{path.name}\).*", (ROOT / "README.md").read_text(encoding="utf-8")
+    )
+    assert cells(path)[0]["source"].splitlines()[0] == f"# {row[1]}"
+    assert cells(ROOT / "solutions" / path.name)[0]["source"].splitlines()[0] == f"# Solutions {row[1]}"
+    _, minutes, _ = re.findall(r"(\d+) (?:min|s) \|", row[0])
+    headings = re.findall(r"### Exercise.*\((\d+) min\)", "\n".join(cell["source"] for cell in cells(path)))
+    assert abs(int(minutes) - sum(map(int, headings))) < 5
 
 
 def test_readme_links_lead_somewhere():

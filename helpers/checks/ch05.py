@@ -72,19 +72,15 @@ def momentum_step(answer):
     rng = np.random.default_rng(3)
     for shape, beta in (((3,), 0.9), ((2, 7), 0.5), ((6, 3), 0.0), ((1,), 0.99), ((2, 3, 4), 0.8)):
         _momentum_fact(answer, *rng.standard_normal((3, *shape)), 0.3, beta)
-    w, v, want_w, want_v = np.array([1.0]), np.array([0.0]), 1.0, 0.0
-    for _ in range(3):
-        w, v = call(answer, (w, 2 * w, v, 0.1, 0.9))
-        want_v = 0.9 * want_v + 2 * want_w
-        want_w -= 0.1 * want_v
-    if not np.allclose(w, want_w):
-        hint = "Three steps in a row: each starts from the w and v before."
-        raise Failed(hint, "", str(want_w), describe(w))
+    w, v = np.array([1.0]), np.array([0.0])
+    for _ in range(3):  # what came out goes in again
+        _momentum_fact(answer, w, 2 * w, v, 0.1, 0.9)
+        w, v = (np.asarray(part) for part in call(answer, (w, 2 * w, v, 0.1, 0.9)))
 
 
 @check(
     "5.4",
-    tested="the first step by hand, step 2, a late step, a large eps, three shapes",
+    tested="the first step by hand with two eps, step 2, a late step, a large eps, three shapes",
     hints=(
         "Five lines: m, v, the two corrected averages with beta ** t, and the step.",
         "m_hat = m / (1 - beta1**t), v_hat = v / (1 - beta2**t), then w - lr * m_hat / (np.sqrt(v_hat) "
@@ -95,6 +91,7 @@ def adam_step(answer):
     """w, g, m, v (any shape), t from 1, lr, beta1, beta2, eps → new w, m, v."""
     zero = np.zeros(2)
     _adam_fact(answer, np.array([1.0, 1.0]), np.array([0.5, -2.0]), zero, zero, 1, 1e-8)
+    _adam_fact(answer, np.array([1.0, 1.0]), np.array([0.5, -2.0]), zero, zero, 1, 0.5)
     rng = np.random.default_rng(4)
     for shape, t, eps in (((3,), 2, 1e-8), ((2, 7), 1000, 1e-8), ((6, 3), 3, 0.1)):
         w, g, m, v = rng.standard_normal((4, *shape))
@@ -103,7 +100,8 @@ def adam_step(answer):
 
 @check(
     "5.5",
-    tested="evaluation, 60,000 elements at p = 0.2 and 0.5: values, share of zeros, places, mean, use of rng",
+    tested="evaluation, 60,000 elements at p = 0.2 and 0.5: values, share of zeros, places, use of rng; "
+    "that the number of zeros varies",
     hints=(
         "Not training: give x back as it is. Training: one random number an element decides its fate.",
         "kept = rng.random(x.shape) >= p is True with probability 1 - p; divide what is kept by 1 - p.",
@@ -133,13 +131,20 @@ def dropout(answer):
     if np.array_equal(call(answer, (x, 0.5, True, rng)), call(answer, (x, 0.5, True, rng))):
         hint = "The same elements drop each time: do not make a new generator inside, use `rng`."
         raise Failed(hint, "one rng, two calls", "two different choices", "the same choice twice")
+    few, given = x[:10, :10].copy(), "100 numbers, p = 0.5, twenty calls with one rng"
+    zeros = [int((_numbers(call(answer, (few, 0.5, True, rng), given), given) == 0).sum()) for _ in range(20)]
+    if len(set(zeros)) == 1:
+        hint = "The same number drops each time. Each element should have a draw of its own, like a coin."
+        raise Failed(hint, given, "about 50 zeros, now more, now fewer", f"{zeros[0]} zeros each time")
 
 
 @check(
     "5.6",
-    tested="values arrive in the model's own arrays; wrong shape, missing and unknown name refused",
+    tested="values arrive in the model's own arrays, in any order of names; wrong shape, missing and unknown "
+    "name refused, own untouched",
     hints=(
-        "First a loop that only looks: names and shapes equal, else raise ValueError. Then one that copies.",
+        "First a loop that only looks: the same names, else KeyError; the same shapes, else ValueError. "
+        "Then one that copies.",
         "own[name][...] = state[name] writes into the array that the optimiser holds too; "
         "own[name] = state[name] would put another array in its place.",
     ),
@@ -154,6 +159,18 @@ def load_state(answer):
     if not isinstance(result, dict) or set(result) != set(held):
         raise Failed("Return own, the dict of the model's arrays.", given, "a dict", describe(result))
     _loaded(result, held, state, given)
+    turned = dict(reversed(state.items()))
+    for array in held.values():
+        array[...] = 0
+    given += ", its names in the other order"
+    try:
+        result = call(answer, (dict(held), turned), given)
+    except Failed as failed:
+        hint = "A dict finds its arrays by name, whatever their order: compare sets of names, not lists."
+        raise Failed(hint, given, "the state loaded", failed.got) from None
+    if not isinstance(result, dict) or set(result) != set(held):
+        raise Failed("Return own, the dict of the model's arrays.", given, "a dict", describe(result))
+    _loaded(result, held, turned, given)
     bias = np.zeros(3)
     _refused(answer, {"b": bias, "w": np.zeros((2, 3))}, {"b": bias + 1, "w": np.ones((3, 2))}, "shape")
     _refused(answer, {"b": bias, "w": np.zeros((2, 3))}, {"b": bias + 1, "w": np.ones(3)}, "broadcast")
@@ -203,7 +220,16 @@ def _outline(tree):
 
 
 def _numbers(result, given):
-    got = np.asarray(result) if not isinstance(result, (str, dict)) else None
+    try:
+        got = np.asarray(result) if not isinstance(result, (str, dict)) else None
+    except ValueError:  # rows of unequal length, or rows beside single zeros
+        hint = (
+            "The parts of your result differ in shape. A loop over x runs over its rows, not its numbers. "
+            "Draw for each element with rng.random(x.shape)."
+        )
+        raise Failed(hint, given, "an array", describe(result)) from None
+    except Exception:
+        got = None
     if got is None or got.dtype.kind not in "fi":
         raise Failed("Return an array of numbers.", given, "an array", describe(result))
     if not np.isfinite(got).all():
@@ -255,7 +281,14 @@ def _momentum_fact(answer, w, g, v, lr, beta):
         ),
     ]
     inputs = {"w": w, "g": g, "v": v, "lr": lr, "beta": beta}
+    downhill = (
+        "In your velocity the step itself is kept, with its minus. Here v adds up gradients, "
+        "v = beta * v + g; the minus and lr stand in the second line."
+    )
+    wrong_w += [(downhill, w + beta * v - lr * g), (downhill, w + lr * (beta * v - g))]
     back = [
+        (downhill, beta * v - lr * g),
+        (downhill, beta * v - g),
         ("Return the new velocity: the next step starts from it.", v),
         ("The velocity, not lr times it.", lr * new),
     ]
@@ -279,6 +312,8 @@ def _adam_fact(answer, w, g, m, v, t, eps, lr=0.1, beta1=0.9, beta2=0.999):
     with np.errstate(all="ignore"):
         late = w - lr * new_m / (1 - beta1 ** (t - 1)) / (np.sqrt(new_v / (1 - beta2 ** (t - 1))) + eps)
         wrong_w = [
+            ("beta ** t, not beta * t: t steps multiply the factor t times.",
+             w - lr * new_m / (1 - beta1 * t) / (np.sqrt(new_v / (1 - beta2 * t)) + eps)),
             ("The bias correction is missing: m and v start at 0, so the first averages are too small. "
              "Divide them by 1 - beta ** t.", w - lr * new_m / (np.sqrt(new_v) + eps)),
             (early, lambda got: not np.isfinite(got).all()),
@@ -289,8 +324,8 @@ def _adam_fact(answer, w, g, m, v, t, eps, lr=0.1, beta1=0.9, beta2=0.999):
             ("Divide by the root of v̂, not by v̂.", w - lr * m_hat / (v_hat + eps)),
             (squared, w - lr * m_hat / (np.sqrt(plain_v / (1 - beta2**t)) + eps)),
             (squared, w - lr * m_hat / (np.sqrt(size_v / (1 - beta2**t)) + eps)),
-            ("beta ** t, not beta * t: t steps multiply the factor t times.",
-             w - lr * new_m / (1 - beta1 * t) / (np.sqrt(new_v / (1 - beta2 * t)) + eps)),
+            ("eps is missing: without it, a weight whose gradient is always 0 divides 0 by 0.",
+             w - lr * m_hat / np.sqrt(v_hat)),
             ("Minus: descent goes against the gradient.", 2 * w - new_w),
         ]  # fmt: skip
     plain = "Return m and v without the correction: the next step averages them on."
@@ -328,6 +363,9 @@ def _dropout_facts(got, x, p, given):
 
 def _loaded(result, held, state, given):
     for name, array in held.items():
+        if not isinstance(result[name], np.ndarray):
+            hint = "An array of the model is gone. Write into it: a[...] = b."
+            raise Failed(hint, given, f"{name}: the array that was there", describe(result[name]))
         if np.shares_memory(result[name], state[name]):
             hint = "The model now shares memory with the saved state: a step would change both. Copy."
             raise Failed(hint, given, "own arrays with copied values", f"{name} is state's array")
@@ -347,24 +385,23 @@ def _refused(answer, own, state, what):
         "missing": "A name of the model that the state lacks must be refused, or a layer stays untrained.",
         "unknown": "A name that the model does not have must be refused: the file belongs to another model.",
     }[what]
+    held, kind = dict(own), KeyError if what in ("missing", "unknown") else ValueError
+    error = None
     try:
         answer(own, state)
-    except ValueError as error:
-        if "broadcast" in str(error) and "input array" in str(error):
-            error_hint = (
-                "That error is NumPy's, and it comes too late: compare the shapes yourself before copying."
-            )
-            raise Failed(error_hint, given, "your own ValueError, nothing copied", str(error)) from None
-    except Exception as error:
-        raise Failed(
-            "Raise ValueError, with the name and both shapes.", given, "ValueError", repr(error)
-        ) from None
-    else:
-        raise Failed(hint, given, "ValueError", "no error")
-    if any(not np.array_equal(own[k], before[k]) for k in before):
-        raise Failed(
-            "Half of the state was copied before the error: check every name and shape first, then copy.",
-            given,
-            "own unchanged",
-            "own changed",
+    except (Exception, SystemExit) as raised:
+        error = raised
+    if error is None:
+        raise Failed(hint, given, kind.__name__, "no error")
+    if "broadcast" in str(error) and "input array" in str(error):
+        late = "That error is NumPy's, and it comes too late: compare the shapes yourself before copying."
+        raise Failed(late, given, "your own ValueError, nothing copied", str(error))
+    if any(own.get(k) is not held[k] or not np.array_equal(held[k], before[k]) for k in before):
+        half = "Half of the state was copied before the error: check every name and shape first, then copy."
+        raise Failed(half, given, "own unchanged", "own changed")
+    if not isinstance(error, kind):
+        other = (
+            "Refused, but as another kind of error: KeyError is for names, ValueError for shapes, so that "
+            "who catches it knows which."
         )
+        raise Failed(other, given, kind.__name__, f"{type(error).__name__}: {error}")

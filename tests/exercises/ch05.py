@@ -107,6 +107,22 @@ def momentum_along_the_old(w, g, v, lr, beta):
     return w - lr * v, beta * v + g
 
 
+def momentum_as_a_step(w, g, v, lr, beta):
+    v = beta * v - lr * g
+    return w + v, v
+
+
+def momentum_downhill(w, g, v, lr, beta):
+    v = beta * v - g
+    return w + lr * v, v
+
+
+def momentum_as_lists(w, g, v, lr, beta):
+    w, g, v = (np.asarray(part) for part in (w, g, v))
+    v = beta * v + g
+    return (w - lr * v).tolist(), v.tolist()
+
+
 def momentum_old_returned(w, g, v, lr, beta):
     return w - lr * (beta * v + g), v
 
@@ -140,6 +156,16 @@ def adam_in_efficient_form(w, g, m, v, t, lr, beta1, beta2, eps):
     return [w - rate * m / (np.sqrt(v) + eps * root), m, v]
 
 
+def adam_beta_times_t(w, g, m, v, t, lr, beta1, beta2, eps):
+    m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g**2
+    m_hat, v_hat = m / (1 - beta1 * t), v / (1 - beta2 * t)
+    return w - lr * m_hat / (np.sqrt(v_hat) + eps), m, v
+
+
+def adam_without_eps(w, g, m, v, t, lr, beta1, beta2, eps):
+    return adam()(w, g, m, v, t, lr, beta1, beta2, 0)
+
+
 # --- 5.5 dropout ------------------------------------------------------------------------------------
 
 
@@ -154,6 +180,15 @@ def keep(x, p, rng):
     return rng.random(x.shape) >= p
 
 
+def drop_in_a_comprehension(x, p, training, rng):
+    return [0 if rng.random() < p else a / (1 - p) for a in x] if training else x
+
+
+def keep_an_exact_share(x, p, rng):
+    order = rng.permutation(x.size).reshape(x.shape)
+    return order >= int(p * x.size)
+
+
 def dropout_by_binomial(x, p, training, rng):
     if not training:
         return x.copy()
@@ -164,8 +199,10 @@ def dropout_by_binomial(x, p, training, rng):
 
 
 def load_with_copyto(own, state):
-    if own.keys() ^ state.keys() or [k for k in own if own[k].shape != state[k].shape]:
-        raise ValueError("names or shapes differ")
+    if own.keys() ^ state.keys():
+        raise KeyError("names differ")
+    if [k for k in own if own[k].shape != state[k].shape]:
+        raise ValueError("shapes differ")
     for name in state:
         np.copyto(own[name], state[name])
     return own
@@ -173,7 +210,7 @@ def load_with_copyto(own, state):
 
 def _refuse_names(own, state):
     if set(own) != set(state):
-        raise ValueError("names differ")
+        raise KeyError("names differ")
 
 
 def _refuse_all(own, state):
@@ -223,7 +260,7 @@ def load_what_is_there(own, state):
 
 def load_unknown(own, state):
     for name in own:
-        if name not in state or own[name].shape != state[name].shape:
+        if own[name].shape != state[name].shape:  # a missing name is a KeyError by itself
             raise ValueError(f"{name} does not fit")
     for name in own:
         own[name][...] = state[name]
@@ -237,6 +274,35 @@ def load_half(own, state):
             raise ValueError(f"{name} has another shape")
         own[name][...] = state[name]
     return own
+
+
+def load_in_order(own, state):
+    if list(own) != list(state):
+        raise KeyError("names differ")
+    return load_with_copyto(own, state)
+
+
+def load_value_error(own, state):
+    if set(own) != set(state):
+        raise ValueError("names differ")
+    return load_with_copyto(own, state)
+
+
+def load_leaves(own, state):
+    if set(own) != set(state) or any(own[k].shape != state[k].shape for k in own):
+        raise SystemExit("does not fit")
+    return load_with_copyto(own, state)
+
+
+def load_empties(own, state):
+    kept = dict(own)
+    own.clear()
+    own.update(load_with_copyto(kept, state))
+    return own
+
+
+def load_lists(own, state):
+    return {name: array.tolist() for name, array in load_with_copyto(own, state).items()}
 
 
 CASES = {
@@ -290,7 +356,7 @@ CASES = {
         values_only=True,
     ),
     "momentum_step": Case(
-        right=[momentum_in_old_form, momentum(lambda v, g, lr, beta: g + v * beta)],
+        right=[momentum_in_old_form, momentum_as_lists, momentum(lambda v, g, lr, beta: g + v * beta)],
         wrong=[
             ("velocity forgotten", momentum(lambda v, g, lr, beta: g), "forgotten"),
             ("lr twice", momentum(lambda v, g, lr, beta: beta * v + lr * g), "applied twice"),
@@ -298,6 +364,8 @@ CASES = {
             ("along the old", momentum_along_the_old, "the old one"),
             ("uphill", momentum(lambda v, g, lr, beta: beta * v + g, sign=1), "Minus"),
             ("averaged", momentum(lambda v, g, lr, beta: beta * v + (1 - beta) * g), "another convention"),
+            ("the step as velocity", momentum_as_a_step, "the step itself"),
+            ("minus in the velocity", momentum_downhill, "the step itself"),
             ("old velocity returned", momentum_old_returned, "Return the new velocity"),
         ],
     ),
@@ -312,6 +380,8 @@ CASES = {
             ("not squared", adam(square=np.abs), "squared gradient"),
             ("corrected averages returned", adam(give_hats=True), "without the correction"),
             ("uphill", adam(sign=-1), "Minus"),
+            ("beta times t", adam_beta_times_t, "not beta * t"),
+            ("no eps", adam_without_eps, "eps is missing"),
         ],
     ),
     "dropout": Case(
@@ -322,6 +392,8 @@ CASES = {
             ("keeps with p", drop(lambda x, p, rng: rng.random(x.shape) < p), "keep with p"),
             ("scaled by 1 / p", drop(keep, factor=lambda p: 1 / p), "reciprocal of the share"),
             ("one draw a column", drop(lambda x, p, rng: rng.random(x.shape[1]) >= p), "Whole rows"),
+            ("a loop over rows", drop_in_a_comprehension, "runs over its rows"),
+            ("an exact share", drop(keep_an_exact_share), "a draw of its own"),
             (
                 "own generator",
                 drop(lambda x, p, rng: keep(x, p, np.random.default_rng(0))),
@@ -347,6 +419,11 @@ CASES = {
             ("unknown name ignored", load_unknown, "another model"),
             ("copies before it checks", load_half, "Half of the state"),
             ("nothing copied", lambda own, state: own, "did not arrive"),
+            ("names compared as lists", load_in_order, "sets of names, not lists"),
+            ("ValueError for names", load_value_error, "KeyError is for names"),
+            ("leaves Python", load_leaves, "another kind of error"),
+            ("empties own before the error", load_empties, "Half of the state"),
+            ("returns lists", load_lists, "is gone"),
         ],
         values_only=True,
     ),

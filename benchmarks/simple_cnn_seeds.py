@@ -37,9 +37,7 @@ class FreshPaint:
 
     def __iter__(self):
         painted, labels = data.load_characters("digits", "train", seed=int(self.rng.integers(2**31)))
-        return iter(
-            data.DataLoader(centred(painted), labels, batch_size=BATCH, shuffle=True, rng=self.rng)
-        )
+        return iter(data.DataLoader(centred(painted), labels, batch_size=BATCH, shuffle=True, rng=self.rng))
 
 
 def centred(images):

@@ -16,7 +16,7 @@ def column(table, name):
 
 
 def printed(cell):
-    return "".join(output.get("text", "") for output in cell["outputs"])
+    return "".join("".join(output.get("text", "")) for output in cell["outputs"])
 
 
 @pytest.fixture
@@ -43,7 +43,5 @@ def test_the_five_seeds_use_the_settings_that_are_best_on_val():
         scores.setdefault(setting, []).append(score)
     assert {len(of_setting) for of_setting in scores.values()} == {5}
     assert max(scores, key=lambda setting: sum(scores[setting])) == (0.02, 4)
-    source = {
-        cell["id"]: cell["source"] for cell in code(ROOT / "notebooks" / "06_cnn_from_scratch.ipynb")
-    }
+    source = {cell["id"]: cell["source"] for cell in code(ROOT / "notebooks" / "06_cnn_from_scratch.ipynb")}
     assert "lr=0.02, momentum=0.9" in source["train"]

@@ -41,17 +41,22 @@ class Module:
         for _, child in self.children():
             yield from child.modules()
 
-    def named_parameters(self, prefix=""):
-        """(name, Parameter) of every Parameter inside, the name as a path: "conv1.weight"."""
+    def named_parameters(self, prefix="", seen=None):
+        """(name, Parameter) of every Parameter inside, the name as a path: "conv1.weight".
+
+        A shared one comes once, under its first name, or an optimiser would step it twice.
+        """
+        seen = set() if seen is None else seen
         for name, value in vars(self).items():
-            if isinstance(value, Parameter):
+            if isinstance(value, Parameter) and id(value) not in seen:
+                seen.add(id(value))
                 yield prefix + name, value
         for name, child in self.children():
-            yield from child.named_parameters(f"{prefix}{name}.")
+            yield from child.named_parameters(f"{prefix}{name}.", seen)
 
     def parameters(self):
-        """Every Parameter inside, as a list for an optimiser: a shared one once, or it would step twice."""
-        return list(dict.fromkeys(parameter for _, parameter in self.named_parameters()))
+        """Every Parameter inside, as a list: what an optimiser takes."""
+        return [parameter for _, parameter in self.named_parameters()]
 
     def _state(self, prefix=""):
         """(name, array) of parameters and of plain arrays such as running means, in PyTorch's order."""

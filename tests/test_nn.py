@@ -143,7 +143,8 @@ def test_a_shared_parameter_is_listed_once():
     first, second = (nn.Linear(3, 3, rng=np.random.default_rng(seed)) for seed in (0, 1))
     second.weight = first.weight
     model = nn.Sequential(first, second)
-    assert len(list(model.named_parameters())) == 4 and len(model.parameters()) == 3
+    assert [name for name, _ in model.named_parameters()] == ["0.weight", "0.bias", "1.bias"]
+    assert len(model.parameters()) == 3 and len(model.state_dict()) == 4  # as in PyTorch
 
 
 def test_zero_grad_and_parameters_reach_every_part():

@@ -264,6 +264,7 @@ def max_pool2d_backward(answer):
     """x (N, C, H, W), g (N, C, H', W'), k, stride → dx (N, C, H, W)"""
     rng = np.random.default_rng(63)
     cases = [(np.array([[[[1.0, 3, 2, 0], [5, 4, 2, 1]]]]), np.array([[[[10.0, 20]]]]), 2, 2)]
+    cases.append((np.array([[[[1.0, 5, 2], [0, 3, 4]]]]), np.array([[[[10.0, 20]]]]), 2, 1))  # 5 wins twice
     for n, c, h, w, k, stride in (
         (2, 3, 4, 6, 2, 2),
         (2, 2, 7, 5, 3, 2),

@@ -1,6 +1,7 @@
 """How a check talks: not attempted yet, passed, or the first failing fact with a hint."""
 
 import os
+import re
 import signal
 import textwrap
 import threading
@@ -142,18 +143,25 @@ def check(number, tested, hints):
     return lambda function: Check(function, number, tested, hints)
 
 
-def expect(answer, inputs, want, mistakes=(), tol=1e-6, dtype=None, may_write=False):
+def expect(answer, inputs, want, mistakes=(), tol=1e-6, dtype=None, may_write=False, errors=()):
     """Call `answer(*inputs.values())` and raise Failed unless it returns `want`. Return what it gave.
 
     inputs: dict name → value, in the order of the arguments.
     want: an array or number; for several results a dict name → array, in the order of the return.
     mistakes: pairs (hint, wrong), most telling first: `wrong` is the value that the misconception gives,
         or a function got → bool. For several results: a dict name → such pairs.
+    errors: pairs (regular expression, hint) for an error raised inside the answer, "IndexError: …".
     tol: the largest difference allowed, relative to max(1, |want|). dtype: demanded of each result, if given.
     """
     given = _list_inputs(inputs)
     copies = [_copy(value) for value in inputs.values()]
-    result = call(answer, copies, given)
+    try:
+        result = call(answer, copies, given)
+    except (NotImplementedError, Failed) as error:
+        got = error.got if isinstance(error, Failed) else str(error)
+        for hint in (hint for pattern, hint in errors if re.search(pattern, got)):
+            raise Failed(hint, given, "a result without an error", got) from None
+        raise
     if not may_write:
         _refuse_changed_inputs(inputs, copies, given)
     if not isinstance(want, dict):

@@ -1,7 +1,6 @@
 """Checks of chapter 03: convolution, from one window to one matrix product."""
 
 import itertools
-import re
 
 import numpy as np
 
@@ -30,17 +29,6 @@ def _whole(rng, *shape):
     return rng.integers(-4, 6, shape).astype(float)
 
 
-def _expect(answer, inputs, errors, **rest):
-    """`expect`, with a hint of its own for an error raised inside: errors, pairs (pattern, hint)."""
-    try:
-        return expect(answer, inputs, **rest)
-    except Failed as fact:
-        for pattern, hint in errors:
-            if re.match(pattern, fact.got):
-                raise Failed(hint, fact.given, fact.expected, fact.got) from None
-        raise
-
-
 @check("3.1", tested="the 2×3 example by hand, non-square images, kernels 1×1 to 3×3",
        hints=("Write the numbers 1 to 9 on a square of paper and turn it upside down: where does the 1 land, "
               "and in which order does the first row come now?",
@@ -59,7 +47,7 @@ def convolve(answer):
                              for j in range(wide)] for i in range(high)])
         errors = [("IndexError", "The kernel's last row is w[k - 1], and it meets x[i]: the turned index is "
                                  "i + k - 1 - u, not i + k - u.")]
-        _expect(answer, {"x": x, "w": w}, errors, want=_single(x, w[::-1, ::-1]), mistakes=[
+        expect(answer, {"x": x, "w": w}, errors=errors, want=_single(x, w[::-1, ::-1]), mistakes=[
             ("That is cross-correlation: a convolution turns the kernel first.", _single(x, w)),
             ("The kernel is turned top to bottom only: reverse its columns too.", _single(x, w[::-1])),
             ("The kernel is turned left to right only: reverse its rows too.", _single(x, w[:, ::-1])),
@@ -179,7 +167,7 @@ def correlate_strided(answer):
         cases.append((_whole(rng, H, W), _whole(rng, k, k), s, p))
     for x, w, s, p in cases:
         inputs = {"x": x, "w": w, "stride": s, "padding": p}
-        _expect(answer, inputs, STRIDED, want=_single(x, w, s, p),
+        expect(answer, inputs, errors=STRIDED, want=_single(x, w, s, p),
                 mistakes=list(_wrong_strides(x, w, s, p)))
 
 
@@ -223,7 +211,7 @@ def conv_channels(answer):
                          lambda got, shape=(out, C, *no_bias.shape[1:]): got.shape == shape))
         inputs = {"x": x, "weight": weight, "bias": bias}
         errors = [("ValueError: operands.*broadcast", UNSHAPED)]
-        _expect(answer, inputs, errors, want=_loops(x, weight, bias), mistakes=mistakes)
+        expect(answer, inputs, errors=errors, want=_loops(x, weight, bias), mistakes=mistakes)
 
 
 @check("3.5", tested="the 1×1×2×3 example by hand, several channels in and out, non-square images",
@@ -261,7 +249,7 @@ def unrolled(answer):
         for o, i, j, c, u, v in np.ndindex(out, sizes[1], sizes[2], C, k, k):
             turned[o, i, j, c, i + u, j + v] = weight[o, c, k - 1 - u, k - 1 - v]
         inputs = {"weight": weight, "H": H, "W": W}
-        _expect(answer, inputs, [("IndexError", ROWS)], want=flat(blocks), mistakes=[
+        expect(answer, inputs, errors=[("IndexError", ROWS)], want=flat(blocks), mistakes=[
             ("The six axes (o, i, j, c, r, q) are right. Reshape them into rows (o, i, j) and columns "
              "(c, r, q).", blocks),
             ("The channel is missing from the column: channel c begins at column c·H·W.", one_channel),
@@ -309,7 +297,7 @@ def im2col(answer):
                   ("ValueError: all input arrays must have the same shape", "The last windows hang over the "
                    "edge and are smaller: the starting points end at H - k.")]
         inputs = {"x": x, "k": k, "stride": s}
-        _expect(answer, inputs, errors, want=flat(windows, 2, 3, 4), mistakes=[
+        expect(answer, inputs, errors=errors, want=flat(windows, 2, 3, 4), mistakes=[
             ("The channels stand side by side. They belong below each other: one column holds the window "
              "through all channels.", np.concatenate(list(channels), axis=1)),
             ("The channels of a window are still an axis of their own: ravel the whole block (C, k, k).",

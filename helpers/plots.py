@@ -5,7 +5,6 @@ import html
 import io
 from pathlib import Path
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
@@ -178,7 +177,3 @@ def _as_picture(array):
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
         raise ValueError(f"a picture has shape (H, W), (1, H, W) or (3, H, W), got {array.shape}")
     return array
-
-
-# Letters of other alphabets in titles: the first of these fonts that is installed draws each.
-mpl.rcParams["font.sans-serif"] = ["DejaVu Sans", *mpl.rcParams["font.sans-serif"]]

@@ -86,7 +86,7 @@ class Check:
                 f"  Stuck? {self.where}.hint() gives a hint.",
             )
         except Failed as fact:
-            return Verdict(FAILED, self._report(fact), fact.hint)
+            return self._failed(fact)
         except _TimeUp:
             fact = Failed(
                 "A loop that never ends? Check that its condition can become false, "
@@ -94,17 +94,17 @@ class Check:
                 expected=f"an answer within {TIME_LIMIT} s",
                 got="still running",
             )
-            return Verdict(FAILED, self._report(fact), fact.hint)
+            return self._failed(fact)
         except KeyboardInterrupt:
             fact = Failed("You stopped the check. Did a loop never end?", got="interrupted")
-            return Verdict(FAILED, self._report(fact), fact.hint)
+            return self._failed(fact)
         except Exception as error:  # the answer gave something that the check itself stumbled over
             fact = Failed(
                 "The check cannot work with what your function returns: give what the stub says, as arrays.",
                 expected="numbers of the shapes in the stub",
                 got=f"something that led to {type(error).__name__}: {_shorten(str(error), 120)}",
             )
-            return Verdict(FAILED, self._report(fact), fact.hint)
+            return self._failed(fact)
         return Verdict(PASSED, f"✓ {self.title}: passed. Tested: {self.tested}.")
 
     def hint(self):
@@ -123,16 +123,12 @@ class Check:
     def where(self):
         return f"checks.{self.__module__.rsplit('.', 1)[-1]}.{self.__name__}"
 
-    def _report(self, fact):
+    def _failed(self, fact):
         rows = [("input", fact.given), ("expected", fact.expected), ("got", fact.got), ("hint", fact.hint)]
         lines = [f"  {name:<9} {_indent(text)}" for name, text in rows if text]
-        return "\n".join(
-            [
-                f"✗ {self.title}: not yet. The first fact that fails:",
-                *lines,
-                f"  {'more':<9} {self.where}.hint()",
-            ]
-        )
+        first = f"✗ {self.title}: not yet. The first fact that fails:"
+        text = "\n".join([first, *lines, f"  {'more':<9} {self.where}.hint()"])
+        return Verdict(FAILED, text, fact.hint)
 
 
 def check(number, tested, hints):
@@ -159,9 +155,10 @@ def expect(answer, inputs, want, mistakes=(), tol=1e-6, dtype=None, may_write=Fa
         result = call(answer, copies, given)
     except (NotImplementedError, Failed) as error:
         got = error.got if isinstance(error, Failed) else str(error)
-        for hint in (hint for pattern, hint in errors if re.search(pattern, got)):
-            raise Failed(hint, given, "a result without an error", got) from None
-        raise
+        fitting = [hint for pattern, hint in errors if re.search(pattern, got)]
+        if not fitting:
+            raise
+        raise Failed(fitting[0], given, "a result without an error", got) from None
     if not may_write:
         _refuse_changed_inputs(inputs, copies, given)
     if not isinstance(want, dict):

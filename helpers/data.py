@@ -4,6 +4,7 @@ Images are (N, C, H, W), float32 in [0, 1]; labels are (N,) int64, counted from 
 """
 
 import hashlib
+import io
 import os
 import shutil
 import tempfile
@@ -15,6 +16,7 @@ import numpy as np
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 CHARACTERS_SHA256 = "8c4b717699f8e1929d33a095676fa5457bac5a997fa128f1d905d54b387d04af"
+WEIGHTS_SHA256 = {"characters_cnn": ""}
 ALPHABETS = ("digits", "latin", "greek", "cyrillic", "han")
 SPLITS = ("train", "val", "test")
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -122,17 +124,24 @@ def _characters():
 def _read_characters(path):
     """The arrays of the file at `path`, after its checksum was found right."""
     remedy = (
-        f"It should have SHA-256 {CHARACTERS_SHA256}. "
         f"Restore it with `git checkout -- data/{path.name}`, "
         "or draw it again with `python data/build_characters.py`."
     )
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing. {remedy}")
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != CHARACTERS_SHA256:
-        raise OSError(f"{path} is cut off or altered: its SHA-256 is {found}. {remedy}")
-    with np.load(path) as file:
+    with np.load(io.BytesIO(_verified(path, CHARACTERS_SHA256, remedy))) as file:
         return {name: file[name] for name in file.files}
+
+
+def _verified(path, sha256, remedy):
+    """The bytes of the file at `path`; an error with the remedy where it is missing or another file."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing. It should have SHA-256 {sha256}. {remedy}")
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise OSError(
+            f"{path} is cut off or altered: its SHA-256 is {found}. It should have SHA-256 {sha256}. {remedy}"
+        )
+    return content
 
 
 # ---------------------------------------------------------------------------------------- handwritten digits

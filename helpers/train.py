@@ -24,21 +24,24 @@ class TrainingDiverged(FloatingPointError):
         self.history = history
 
 
-def fit(model, loss, optimizer, loader, epochs=1, val_loader=None, progress=True, after_epoch=None):
+def fit(
+    model, loss, optimizer, loader, epochs=1, val_loader=None, progress=True, after_epoch=None, scheduler=None
+):
     """Train: once over `loader` an epoch, then score on `val_loader` → history.
 
     loader yields (images, labels): arrays, or PyTorch's tensors. The history is a dict of lists: "step_loss"
     with one number a step; "epoch", "train_loss", "seconds" and, given val_loader, "val_loss" and
     "val_accuracy" with one an epoch. after_epoch(history), if given, is called after each epoch; True ends
-    the training. Ctrl-C ends it too, and returns the history so far. Raises TrainingDiverged for a loss that
-    is not finite, ValueError for an empty loader.
+    the training. scheduler, if given, sets the learning rate: scheduler.step() follows each step. Ctrl-C
+    ends the training too, and returns the history so far. Raises TrainingDiverged for a loss that is not
+    finite, ValueError for an empty loader.
     """
     names = ("step_loss", "epoch", "train_loss", "seconds", "val_loss", "val_accuracy")
     history = {name: [] for name in names if val_loader is not None or not name.startswith("val_")}
     bar = tqdm(total=epochs * len(loader), disable=not progress, unit="step")
     try:
         for epoch in range(1, epochs + 1):
-            row = _epoch(model, loss, optimizer, loader, history, bar)
+            row = _epoch(model, loss, optimizer, loader, history, bar, scheduler)
             if val_loader is not None:
                 scores = evaluate(model, loss, val_loader)
                 row |= {f"val_{name}": value for name, value in scores.items()}
@@ -54,7 +57,7 @@ def fit(model, loss, optimizer, loader, epochs=1, val_loader=None, progress=True
     return history
 
 
-def _epoch(model, loss, optimizer, loader, history, bar):
+def _epoch(model, loss, optimizer, loader, history, bar, scheduler):
     """One pass over the loader: the mean loss of an example, and the seconds it took."""
     to_input, _ = _bridge(model)
     start, total, count = time.perf_counter(), 0.0, 0
@@ -68,6 +71,8 @@ def _epoch(model, loss, optimizer, loader, history, bar):
             raise TrainingDiverged(_diverged(number, optimizer, history), history)
         value.backward()
         optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
         total, count = total + number * len(labels), count + len(labels)
         bar.update()
     _check_not_empty("loader", count)

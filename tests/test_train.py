@@ -219,3 +219,16 @@ def test_arrays_of_unequal_length_are_refused():
 
 def test_a_tensor_batch_is_taken_as_it_is():
     assert nn.ReLU()(Tensor([-1.0, 2.0])).data.tolist() == [0, 2]
+
+
+def test_fit_moves_the_scheduler_once_a_step():
+    model, loss, optimizer = make_torch(lr=0.1)
+    scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=1, end_factor=0.5, total_iters=14)
+    rates = []
+
+    def after_epoch(history):
+        rates.append(scheduler.get_last_lr()[0])
+
+    given = {"scheduler": scheduler, "after_epoch": after_epoch, "progress": False}
+    train.fit(model, loss, optimizer, make_loader(), epochs=2, **given)
+    assert rates == pytest.approx([0.075, 0.05])

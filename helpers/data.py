@@ -54,7 +54,7 @@ def load_characters(alphabet="digits", split="train", colour=True, seed=0):
     labels = arrays["label"][rows].astype(np.int64)
     # Each split draws its own colours: with shared ones, sorted alike, a colour would give the class away.
     rng = np.random.default_rng([seed, ALPHABETS.index(alphabet), SPLITS.index(split)])
-    return (_paint(ink, rng) if colour else ink), labels
+    return (paint(ink, rng) if colour else ink), labels
 
 
 def class_names(alphabet):
@@ -90,8 +90,30 @@ def _rows(alphabet, split):
     return np.flatnonzero(chosen)
 
 
-def _paint(ink, rng):
-    """Ink (N, 1, H, W) in [0, 1] → the images (N, 3, H, W), each in its own colours of ink and paper."""
+def few_shot(labels, shots, rng):
+    """Which examples to keep, `shots` of each class: labels (N,) → indices (K·shots,), class after class.
+
+    Raises ValueError where shots is not a whole number from 1 on, or a class has fewer examples.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or not len(labels):
+        raise ValueError(f"labels has shape {labels.shape}: it must be (N,), one class number an example")
+    if not isinstance(shots, (int, np.integer)) or shots < 1:
+        raise ValueError(f"shots={shots!r}: it must be a whole number, at least 1; 5 is usual")
+    classes, counts = np.unique(labels, return_counts=True)
+    if counts.min() < shots:
+        raise ValueError(
+            f"shots={shots}, but class {classes[counts.argmin()]} has {counts.min()} examples: "
+            "ask for fewer, or leave the class out"
+        )
+    return np.concatenate([rng.choice(np.flatnonzero(labels == k), shots, replace=False) for k in classes])
+
+
+def paint(ink, rng):
+    """Ink (N, 1, H, W) in [0, 1] → images (N, 3, H, W), each in its own colours of ink and paper.
+
+    `load_characters` paints like this; for fresh colours in each batch, paint its grey images yourself.
+    """
     dark, light = _colour_pairs(len(ink), rng)
     swap = rng.random(len(ink)) < 0.5
     front = np.where(swap[:, None], light, dark)[:, :, None, None]  # (N, 3, 1, 1)

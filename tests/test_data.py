@@ -121,6 +121,43 @@ def test_colours_follow_from_the_seed():
     assert not np.array_equal(first, other)
 
 
+def test_paint_is_what_load_characters_paints_with():
+    ink, _ = data.load_characters("greek", "val", colour=False)
+    painted, _ = data.load_characters("greek", "val", seed=3)
+    rng = np.random.default_rng([3, data.ALPHABETS.index("greek"), data.SPLITS.index("val")])
+    assert np.array_equal(data.paint(ink, rng), painted)
+
+
+def test_few_shot_takes_different_examples_of_each_class_and_others_for_another_seed():
+    labels = np.random.default_rng(0).permutation(np.repeat([0, 3, 7], [4, 6, 2]))
+    rows = data.few_shot(labels, 2, np.random.default_rng(1))
+    assert labels[rows].tolist() == [0, 0, 3, 3, 7, 7]
+    assert len(set(rows.tolist())) == 6
+    assert np.array_equal(rows, data.few_shot(labels, 2, np.random.default_rng(1)))
+    assert not np.array_equal(rows, data.few_shot(labels, 2, np.random.default_rng(2)))
+
+
+def test_few_shot_can_reach_every_example():
+    labels = np.repeat([0, 1], [5, 3])
+    drawn = [data.few_shot(labels, 2, np.random.default_rng(seed)) for seed in range(40)]
+    assert set(np.concatenate(drawn).tolist()) == set(range(8))
+
+
+@pytest.mark.parametrize(
+    "labels, shots, message",
+    [
+        ([0, 0, 1], 2, "class 1 has 1 example"),
+        ([0, 0, 1], 0, "shots=0"),
+        ([0, 0, 1], 1.5, "shots=1.5"),
+        ([], 1, r"shape \(0,\)"),
+        ([[0, 1]], 1, r"shape \(1, 2\)"),
+    ],
+)
+def test_few_shot_says_what_it_cannot_draw(labels, shots, message):
+    with pytest.raises(ValueError, match=message):
+        data.few_shot(labels, shots, np.random.default_rng(0))
+
+
 def test_ink_and_paper_differ_in_luminance_in_both_directions():
     grey = data.load_characters("digits", "train", colour=False)[0][:, 0]
     images = data.load_characters("digits", "train")[0]

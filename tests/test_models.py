@@ -1,6 +1,7 @@
 """The PyTorch network of chapters 07 to 09: the same function as the course's own."""
 
 import numpy as np
+import pytest
 import torch
 
 from helpers import models, nn, train
@@ -28,3 +29,68 @@ def test_batch_norm_and_dropout_come_only_when_asked_for():
     images = torch.randn(2, 3, 32, 32)
     assert not torch.equal(model(images), model(images)), "training mode drops anew each time"
     assert torch.equal(model.eval()(images), model(images))
+
+
+def moved(model, step):
+    """The names of the parameters that a step changes."""
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    step()
+    return {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+
+
+def one_step(model, groups):
+    sgd = torch.optim.SGD(groups)
+    model(torch.randn(4, 3, 32, 32)).square().sum().backward()
+    sgd.step()
+
+
+def test_a_frozen_model_moves_only_the_layers_named():
+    model = models.SimpleCNN(num_classes=7)
+    assert models.freeze(model, but=["conv2", "fc2.bias"]) is model
+    groups = models.param_groups(model, {"conv1": 9.0, "conv2": 0.1, "fc2": 0.1})
+    names = moved(model, lambda: one_step(model, groups))
+    assert names == {"conv2.weight", "conv2.bias", "fc2.bias"}
+    models.freeze(model)
+    assert not any(p.requires_grad for p in model.parameters())
+
+
+def test_frozen_batch_norm_still_updates_its_running_statistics_in_training_mode():
+    model = models.freeze(models.SimpleCNN(batch_norm=True), but=["fc2"])
+    before = model.bn1.running_mean.clone()
+    model.eval()(torch.randn(4, 3, 32, 32))
+    assert torch.equal(model.bn1.running_mean, before)
+    model.train()(torch.randn(4, 3, 32, 32))
+    assert not torch.equal(model.bn1.running_mean, before), "as the docstring and chapter 09 say"
+
+
+def test_each_group_of_parameters_steps_with_its_own_rate():
+    model = models.SimpleCNN(num_classes=7)
+    rates = {"conv1": 0.0, "conv2": 0.1, "fc1": 0.2, "fc2.weight": 0.3, "fc2.bias": 0.4}
+    groups = models.param_groups(model, rates)
+    assert [group["lr"] for group in groups] == list(rates.values())
+    assert [len(group["params"]) for group in groups] == [2, 2, 2, 1, 1]
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    one_step(model, groups)
+    for name, p in model.named_parameters():
+        lr = rates.get(name, rates.get(name.split(".")[0]))
+        torch.testing.assert_close(before[name] - p, lr * p.grad, rtol=1e-4, atol=1e-4 * lr)
+
+
+@pytest.mark.parametrize(
+    "rates, message",
+    [
+        ({"conv1": 1, "conv2": 1, "fc1": 1}, "no rate for fc2.weight, fc2.bias"),
+        ({"conv1": 1, "conv2": 1, "fc1": 1, "fc2": 1, "fc2.bias": 2}, "fc2.bias has two rates"),
+        ({"conv": 1}, "the layers are conv1, conv2, fc1, fc2"),
+    ],
+)
+def test_a_layer_without_a_rate_with_two_or_unknown_is_named(rates, message):
+    with pytest.raises(ValueError, match=message):
+        models.param_groups(models.SimpleCNN(), rates)
+
+
+def test_freezing_all_but_an_unknown_layer_is_refused_before_anything_is_frozen():
+    model = models.SimpleCNN()
+    with pytest.raises(ValueError, match="'head' names no parameter"):
+        models.freeze(model, but=["head"])
+    assert all(p.requires_grad for p in model.parameters())

@@ -1,6 +1,7 @@
 """Run notebooks on fresh kernels and store their outputs: python -m tests.execute [NOTEBOOK ...].
 
-The result depends on the cells alone: no timing, no widget state, no Python version is stored.
+The result depends on the cells alone: no timing, no widget state, no Python version is stored, and text that
+arrives in pieces is stored as one. A notebook with a failing cell stays as it was.
 """
 
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -19,34 +21,98 @@ METADATA = {
 }
 
 
-def notebooks():
-    """All chapters and solutions, in reading order."""
-    return sorted(ROOT.glob("notebooks/*.ipynb")) + sorted(ROOT.glob("solutions/*.ipynb"))
+class CellError(Exception):
+    """A cell that failed, was too slow or took its kernel along: which one, and why."""
+
+
+def notebooks(names=()):
+    """The paths named, or all chapters and solutions, in reading order."""
+    every = sorted(ROOT.glob("notebooks/*.ipynb")) + sorted(ROOT.glob("solutions/*.ipynb"))
+    return [Path(name).resolve() for name in names] or every
+
+
+def run(path):
+    """Run the notebook at `path` from a fresh kernel in its own folder → notebook, dict cell id → seconds."""
+    notebook, started, seconds = nbformat.read(path, as_version=4), {}, {}
+
+    def on_start(cell, cell_index):
+        started[cell["id"]] = time.perf_counter()
+
+    def on_end(cell, cell_index):
+        seconds[cell["id"]] = time.perf_counter() - started[cell["id"]]
+
+    client = NotebookClient(
+        notebook,
+        timeout=120,
+        record_timing=False,
+        resources={"metadata": {"path": str(path.parent)}},
+        on_cell_execute=on_start,
+        on_cell_complete=on_end,
+    )
+    try:
+        client.execute(env=environment(path))
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        raise CellError(f"{path.name}, cell {list(started)[-1]}: {_reason(error)}") from error
+    return notebook, seconds
+
+
+def environment(path):
+    """The kernel's environment: a check that does not pass is an error in a solution, not in a chapter."""
+    rest = {name: value for name, value in os.environ.items() if name != "COURSE_CHECKS"}
+    return rest | ({"COURSE_CHECKS": "raise"} if path.parent.name == "solutions" else {})
 
 
 def execute(path):
-    """Run the notebook at `path` from a fresh kernel in its own folder and write it back; seconds it took."""
-    notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(
-        notebook, timeout=120, record_timing=False, resources={"metadata": {"path": str(path.parent)}}
-    )
-    start = time.perf_counter()
-    client.execute()
-    seconds = time.perf_counter() - start
+    """Run the notebook at `path` and write it back with its outputs; → the seconds its cells took."""
+    notebook, seconds = run(path)
     notebook.metadata = nbformat.from_dict(METADATA)  # without the widgets' state, which is drawn by lot
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
-        for output in cell.get("outputs", []):
-            if output.get("data", {}).pop(
-                WIDGET, None
-            ):  # its number is drawn by lot, and it lives with the kernel
-                output.data["text/plain"] = "(Run this cell in JupyterLab: a slider appears here.)"
-    temporary = path.with_suffix(".tmp")
+        if cell.cell_type == "code":
+            cell.outputs = joined(cell.outputs)
+            for output in cell.outputs:
+                _settle_widget(output)
+    temporary = path.with_suffix(".part")
     nbformat.write(notebook, temporary)
     os.replace(temporary, path)
-    return seconds
+    return sum(seconds.values())
+
+
+def joined(outputs):
+    """The outputs with neighbouring pieces of one stream as one: where text is cut depends on the clock."""
+    whole = []
+    for output in outputs:
+        before = whole[-1] if whole else {}
+        if output.output_type == "stream" and before.get("name") == output.name:
+            before.text += output.text
+        else:
+            whole.append(output)
+    return whole
+
+
+def _settle_widget(output):
+    """Replace a widget, whose number is drawn by lot and which lives with the kernel, by a sentence."""
+    if output.get("data", {}).pop(WIDGET, None):
+        output.data["text/plain"] = "(Run this cell in JupyterLab: a slider appears here.)"
+
+
+def _reason(error):
+    if isinstance(error, CellExecutionError):
+        return f"{error.ename}: {error.evalue}"
+    return str(error).splitlines()[0]
+
+
+def main(names):
+    """Execute them all, also after a failure; → how many failed."""
+    failed = 0
+    for path in notebooks(names):
+        try:
+            print(f"{execute(path):6.1f} s  {path.parent.name}/{path.name}", flush=True)
+        except CellError as error:
+            failed += 1
+            print(f"✗ {error}\n  {path} stays as it was.", file=sys.stderr, flush=True)
+    return failed
 
 
 if __name__ == "__main__":
-    for path in [Path(name).resolve() for name in sys.argv[1:]] or notebooks():
-        print(f"{execute(path):6.1f} s  {path.relative_to(ROOT)}", flush=True)
+    sys.exit(main(sys.argv[1:]) > 0)

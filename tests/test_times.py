@@ -1,0 +1,31 @@
+"""The timing table: what it reads from the README, and when it complains."""
+
+import pytest
+
+from tests import times
+from tests.notebooks import CHAPTERS, ROOT
+
+
+def test_every_chapter_has_seconds_in_the_readme_map():
+    promised = times.promised((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert list(promised) == [path.name for path in CHAPTERS]
+    assert promised["01_linear_equation.ipynb"] == 10
+
+
+def test_minutes_in_the_map_are_seconds():
+    assert times.promised("| [12](notebooks/12_x.ipynb) | ? | y | 3 min | 4 min | 2 min |") == {
+        "12_x.ipynb": 120
+    }
+
+
+def test_row_sums_the_cells_and_names_the_slowest():
+    row = times.row("01.ipynb", {"setup": 1.25, "train": 4.5, "read": 0.25})
+    assert (row["seconds"], row["slowest_cell"], row["cell_seconds"]) == (6.0, "train", 4.5)
+
+
+CASES = [(19, 10, False), (21, 10, True), (6, 10, False), (4, 10, True), (4, None, True)]
+
+
+@pytest.mark.parametrize("took, expected, complains", CASES)
+def test_only_more_than_twice_or_less_than_half_is_worth_a_note(took, expected, complains):
+    assert bool(times.verdict(took, expected)) == complains

@@ -1,0 +1,69 @@
+"""Time every chapter and compare with the README's map: python -m tests.times [NOTEBOOK ...].
+
+Writes benchmarks/chapter_seconds.csv when all chapters were timed. Notebooks stay as they are.
+"""
+
+import csv
+import os
+import platform
+import re
+import sys
+
+from tests import execute
+from tests.notebooks import CHAPTERS, ROOT
+
+TABLE = ROOT / "benchmarks" / "chapter_seconds.csv"
+FACTOR = 2  # a row of the map is wrong when it is off by more than this
+
+
+def promised(readme):
+    """The README's text → dict file name → the seconds in its map's last column."""
+    rows = re.findall(r"\(notebooks/(\S+\.ipynb)\).*\| (\d+) (s|min) \|$", readme, re.M)
+    return {name: int(number) * (60 if unit == "min" else 1) for name, number, unit in rows}
+
+
+def row(name, seconds):
+    """One line of the table, from the seconds of each cell: dict cell id → seconds."""
+    slowest = max(seconds, key=seconds.get)
+    return {
+        "chapter": name,
+        "seconds": round(sum(seconds.values()), 1),
+        "slowest_cell": slowest,
+        "cell_seconds": round(seconds[slowest], 1),
+        "threads": os.environ.get("OMP_NUM_THREADS", "all"),
+        "cores": os.cpu_count(),
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def verdict(took, expected):
+    """What to do about the map's row, if anything."""
+    if expected is None:
+        return "not in the README's map"
+    off = max(took, 1) / max(expected, 1)
+    return "" if 1 / FACTOR <= off <= FACTOR else f"the README says {expected} s: more than {FACTOR}× off"
+
+
+def measure(paths):
+    """Run each notebook and print its line as it comes; → the rows."""
+    rows, map_of = [], promised((ROOT / "README.md").read_text(encoding="utf-8"))
+    for path in paths:
+        rows.append(row(path.name, execute.run(path)[1]))
+        took, cell, of_cell = (rows[-1][key] for key in ("seconds", "slowest_cell", "cell_seconds"))
+        note = verdict(took, map_of.get(path.name))
+        print(f"{path.name:<30} {took:6.1f} s   slowest: {cell} {of_cell:.1f} s   {note}", flush=True)
+    return rows
+
+
+def write(rows):
+    with open(TABLE, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    measured = measure(execute.notebooks(sys.argv[1:]) if sys.argv[1:] else CHAPTERS)
+    if not sys.argv[1:]:
+        write(measured)
+        print(f"written: {TABLE.relative_to(ROOT)}")

@@ -3,18 +3,20 @@ PYTHON ?= python3
 PORT ?= 8888
 BIN := .venv/bin
 READY := .venv/.ready
+# A folder wheels/ (from `make wheels`) stands in for the internet.
+OFFLINE := $(if $(wildcard wheels),--no-index --find-links wheels)
 # One thread per process: two notebooks run side by side on two cores, and numbers repeat.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: lab test fast execute bench lock clean
+.PHONY: lab test fast execute times slides wheels bench lock clean
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "This course needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1)."; \
 	  echo "Name a newer one: make PYTHON=python3.12 lab"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps -e .
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet $(OFFLINE) -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet $(OFFLINE) --no-deps -e .
 	@touch $(READY)
 
 lab: $(READY)  ## open JupyterLab at chapter 00 (PORT=8888, BROWSER=none for a server)
@@ -29,6 +31,18 @@ fast: $(READY)  ## the tests without the notebooks, for work in progress
 
 execute: $(READY)  ## run all notebooks and store their outputs (NB=notebooks/03*.ipynb for some)
 	$(ONE_THREAD) PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.execute $(NB)
+
+times: $(READY)  ## seconds a chapter and its slowest cell, compared with the README's map
+	$(ONE_THREAD) PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.times $(NB)
+
+slides: $(READY)  ## slides/NN_topic.slides.html from the chapters (NB=notebooks/03*.ipynb for some)
+	$(BIN)/python -m tests.slides $(NB)
+
+wheels:  ## fetch every package into wheels/: with that folder, `make lab` and `make test` need no internet
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip download --disable-pip-version-check --quiet -r requirements.txt -d wheels.part
+	rm -rf wheels
+	mv wheels.part wheels
 
 bench: $(READY)  ## our framework against PyTorch, with 1 and with 2 threads: about a minute, on a quiet machine
 	$(BIN)/python benchmarks/numpy_cnn.py

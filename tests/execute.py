@@ -38,16 +38,17 @@ def run(path):
     def on_start(cell, cell_index):
         started[cell["id"]] = time.perf_counter()
 
-    def on_end(cell, cell_index):
+    def on_end(cell, cell_index, execute_reply):
         seconds[cell["id"]] = time.perf_counter() - started[cell["id"]]
 
     client = NotebookClient(
         notebook,
         timeout=120,
         record_timing=False,
+        extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str(path.parent)}},
         on_cell_execute=on_start,
-        on_cell_complete=on_end,
+        on_cell_executed=on_end,
     )
     try:
         client.execute(env=environment(path))

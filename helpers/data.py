@@ -16,7 +16,7 @@ import numpy as np
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 CHARACTERS_SHA256 = "8c4b717699f8e1929d33a095676fa5457bac5a997fa128f1d905d54b387d04af"
-WEIGHTS_SHA256 = {"characters_cnn": ""}
+WEIGHTS_SHA256 = {"characters_cnn": "c3828cf81d511771a9efb050774f4f3f62e00f3e2b50c3f723b22f60a0a51e1c"}
 ALPHABETS = ("digits", "latin", "greek", "cyrillic", "han")
 SPLITS = ("train", "val", "test")
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -256,6 +256,27 @@ def _fetch_cifar10(dataset_class, root, download):
         os.replace(Path(waiting) / folder, root / folder)
 
 
+# ------------------------------------------------------------------------------------------- trained weights
+
+
+def load_weights(name="characters_cnn"):
+    """The weights of a trained network in data/: → dict, parameter's name → float32 array.
+
+    "characters_cnn" is SimpleCNN with 62 classes, trained on the Latin characters; its card is in
+    data/README.md. Both frameworks take the names and shapes: ours by `load_state_dict(weights)`, PyTorch's
+    after `torch.from_numpy` of each array.
+
+    Raises ValueError for an unknown name, FileNotFoundError where the file is missing and OSError where it
+    is cut off or altered.
+    """
+    _choose("name", name, tuple(WEIGHTS_SHA256))
+    from safetensors.numpy import load
+
+    path = DATA / f"{name}.safetensors"
+    remedy = f"Restore it with `git checkout -- data/{path.name}`."
+    return {key: array.copy() for key, array in load(_verified(path, WEIGHTS_SHA256[name], remedy)).items()}
+
+
 # --------------------------------------------------------------------------------------------------- batches
 
 

@@ -275,6 +275,7 @@ def measured_gradient(answer):
         (waves, np.arange(6.0), 1e-4, a * np.cos(np.arange(6.0))),
         (_Formula("7*w[0]"), np.array([0.0]), 0.1, np.array([7.0])),
         (_Formula("1e6*(w[0] - 1)**2 - w[1]"), np.array([1.0, 2]), 1e-5, np.array([0.0, -1])),
+        (_Formula("w[0]**3 + w[1]"), np.array([2.0, 5]), 0.5, np.array([12.25, 1])),  # 3·w² + eps²
     ]
     for f, w, eps, want in cases:
         step = eps * np.eye(len(w))
@@ -305,6 +306,10 @@ def measured_gradient(answer):
                 ),
                 ("Earlier elements stay moved: start each time from a fresh copy of w.", piled / (2 * eps)),
                 ("The sign is turned: above minus below.", -want),
+                (
+                    "The eps passed in is not used: move w by it, also where it is large.",
+                    lambda got, f=f, eps=eps: eps == 0.5 and np.allclose(got, [12, 1], atol=0.02),
+                ),
                 (
                     "Only one side is measured: f(w + eps) - f(w) is off by about eps; take w - eps too.",
                     lambda got, f=f, w=w, eps=eps: _is_one_sided(got, f, w, eps),

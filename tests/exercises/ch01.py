@@ -262,6 +262,7 @@ CASES = {
                 "at once",
             ),
             ("stays moved", _stays_moved, "stay moved"),
+            ("eps of its own", lambda f, w, eps=1e-5: _measured(f, w, 1e-5), "eps passed in is not used"),
         ],
     ),
     "gradient_descent": Case(

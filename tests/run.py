@@ -21,6 +21,7 @@ STAGES = {  # what it shows: (arguments for pytest, environment)
     "code, data, checks, form": (["tests"], {}),
     "every cell of every chapter": ([*NBVAL, "notebooks"], {}),
     "every cell of every solution": ([*NBVAL, "solutions"], {"COURSE_CHECKS": "raise"}),
+    "a learner's session in a browser": (["-m", "browser", "--dist", "loadgroup", "tests"], {}),
 }
 
 
@@ -44,6 +45,11 @@ def seconds_by_notebook(xml):
             name = case.get("classname").replace(".", "/", 1)
             found[name] = found.get(name, 0) + float(case.get("time"))
     return found
+
+
+def reasons_to_skip(xml):
+    """pytest's report as XML → why tests were skipped, each reason once."""
+    return sorted({case.get("message") for case in ElementTree.fromstring(xml).iter("skipped")})
 
 
 def seconds_table(seconds):
@@ -70,6 +76,8 @@ def summary(results):
     seconds = {}
     for title, (status, took, xml) in results.items():
         print(f"{'✓' if status == 0 else '✗'} {title:<32} {took:5.0f} s")
+        for reason in reasons_to_skip(xml):
+            print(f"  – skipped: {reason}")
         seconds |= seconds_by_notebook(xml)
     print(seconds_table(seconds))
     compared, every, stubs = count()

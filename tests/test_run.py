@@ -30,6 +30,12 @@ def test_summary_names_stages_chapters_cells_and_exercises(capsys):
     assert re.search(r"(\d+) of (\d+) code cells compared, (\d+) exercises tested", text)
 
 
+def test_summary_says_why_tests_were_skipped(capsys):
+    skipped = '<testcase name="t"><skipped message="no Chromium found"/></testcase>'
+    run.summary({"browser": (0, 3, f"<testsuites>{skipped}{skipped}</testsuites>")})
+    assert capsys.readouterr().out.count("\n  – skipped: no Chromium found\n") == 1
+
+
 def test_cells_and_exercises_are_counted_in_the_files():
     compared, every, exercises = run.count()
     sources = [path.read_text(encoding="utf-8") for path in CHAPTERS + SOLUTIONS]

@@ -1,0 +1,107 @@
+"""A learner's session: every chapter in JupyterLab, in a real browser, run, looked at, and answered."""
+
+import re
+
+import pytest
+
+from tests import browser
+from tests.browser import photographed
+from tests.notebooks import CHAPTERS, ROOT, code, prose, source
+
+pytestmark = pytest.mark.browser
+GROUPED = [  # the longest first; all tests of a chapter on one worker, since they share its page
+    pytest.param(path, id=path.stem, marks=pytest.mark.xdist_group(path.stem)) for path in reversed(CHAPTERS)
+]
+FIGURES = "all => all.map(figure => [figure.naturalWidth, figure.width, figure.alt])"
+TEXT_LEFT = """all => all.map(page => {  // beside equations and code
+  const left = page.cloneNode(true);
+  left.querySelectorAll('mjx-container, code').forEach(part => part.remove());
+  return left.textContent;
+})"""
+SLIDER = re.compile(r"\b(plots\.slider|interact)\(")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """The course's own JupyterLab on a copy of the chapters that nobody has run yet."""
+    folder = tmp_path_factory.mktemp("course")
+    browser.copy_course(folder)
+    with browser.lab(folder, tmp_path_factory.mktemp("home")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=GROUPED)
+def chapter(request, chrome, server, tmp_path_factory):
+    """A chapter, open, with all its cells run."""
+    photo = tmp_path_factory.getbasetemp() / f"{request.param.stem}.png"
+    opened = browser.Chapter(chrome, server, request.param, photo)
+    try:
+        opened.run_all()
+        yield opened
+    finally:
+        opened.close()
+
+
+@photographed
+def test_every_cell_runs_without_error_or_warning(chapter):
+    wrong = chapter.page.locator('[data-mime-type$="jupyter.error"], [data-mime-type$="jupyter.stderr"]')
+    assert wrong.all_inner_texts() == []
+
+
+@photographed
+def test_the_page_has_no_error_and_asks_nothing_of_the_internet(chapter):
+    assert chapter.page_errors == []
+    assert chapter.outside == []
+
+
+@photographed
+def test_every_figure_is_to_be_seen_and_has_a_text(chapter):
+    drawing = [cell["id"] for cell in code(chapter.path) if "<img" in str(cell["outputs"])]
+    sliding = [cell["id"] for cell in code(chapter.path) if SLIDER.search(cell["source"])]
+    for cell_id in drawing + sliding:
+        figures = chapter.cell(cell_id).locator("img")
+        figures.first.wait_for()
+        for loaded, shown, text in figures.evaluate_all(FIGURES):
+            assert loaded > 0 and shown >= 100, f"{cell_id}: {shown} px wide, {loaded} in the file"
+            assert len(text) >= 20, f"{cell_id}: alternative text {text!r}"
+
+
+@photographed
+def test_the_slider_moves_its_figure(chapter):
+    (cell,) = [chapter.cell(cell["id"]) for cell in code(chapter.path) if SLIDER.search(cell["source"])]
+    figure = cell.locator("img").element_handle()
+    before = figure.get_attribute("src")
+    cell.locator(".noUi-handle").first.press("ArrowRight")
+    chapter.page.wait_for_function(
+        "([cell, before]) => ![before, undefined].includes(cell.querySelector('img')?.src)",
+        arg=[cell.element_handle(), before],
+    )
+
+
+@photographed
+def test_every_equation_is_typeset(chapter):
+    written = [cell["id"] for cell in prose(chapter.path) if "$" in without_code(cell["source"])]
+    assert written
+    for cell_id in written:
+        assert chapter.cell(cell_id).locator("mjx-container").count(), f"{cell_id} shows no equation"
+    texts = chapter.page.locator(".jp-MarkdownOutput").evaluate_all(TEXT_LEFT)
+    assert [text for text in texts if "$" in text or "\\begin" in text] == []
+    wrong = chapter.page.locator("mjx-merror, mjx-mtext[style*=red], mjx-mtext[mathcolor=red]")
+    assert wrong.evaluate_all("all => all.map(e => e.closest('mjx-container').innerText)") == []
+
+
+@photographed
+def test_typed_answers_take_an_exercise_from_not_attempted_to_failed_to_passed(chapter):
+    stub = next(cell for cell in code(chapter.path) if re.fullmatch("ex-.*-stub", cell["id"]))
+    check = stub["id"].removesuffix("stub") + "check"
+    assert "not attempted yet" in chapter.output(check)
+    wrong = re.sub(r"raise NotImplementedError\(.*\)", "return 0", stub["source"])
+    chapter.type(stub["id"], wrong)
+    assert re.search(r"✗ .*not yet(.|\n)*\n *hint +\S", chapter.output(check))
+    answer = source(ROOT / "solutions" / chapter.path.name, stub["id"].removesuffix("stub") + "answer")
+    chapter.type(stub["id"], answer)
+    assert re.search(r"✓ .*: passed\. Tested: ", chapter.output(check))
+
+
+def without_code(text):
+    return re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.S)

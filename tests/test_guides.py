@@ -50,7 +50,8 @@ def test_goals_misconceptions_projection_quiz_and_the_stall_are_there(path):
 def test_sections_to_project_exist():
     chapters = {f"notebooks/{path.name}": text_of(path) for path in CHAPTERS}
     for title, target in re.findall(r"\[§ ([^\]]+)\]\((notebooks/[^)]+)\)", TEACHING):
-        assert re.search(rf"^#+ {re.escape(title)}$", chapters[target], re.M), f"{target}: no section {title!r}"
+        heading = rf"^#+ {re.escape(title)}$"
+        assert re.search(heading, chapters[target], re.M), f"{target} has no section {title!r}"
 
 
 @pytest.mark.parametrize("page", [TEACHING, CONTRIBUTING], ids=["teaching", "contributing"])

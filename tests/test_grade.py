@@ -351,6 +351,16 @@ def test_the_chapter_is_read_from_cells_then_title_then_name(tmp_path):
     assert others == ["broken/notes.txt"]
 
 
+def test_a_name_that_an_archive_has_garbled_can_be_written(tmp_path):
+    try:
+        put(tmp_path, {os.fsdecode(b"M\xfcller") + "/ch01.ipynb": "{"})
+    except OSError:
+        pytest.skip("this system has no such names")
+    ((garbled,), _), out = submissions.collect(tmp_path, COURSE), tmp_path / "grades.csv"
+    table.write(out, table.rows_of(garbled, exercises=COURSE["01"].exercises))
+    assert {(row["student"], row["status"]) for row in graded(out)} == {("M\ufffdller", "error")}
+
+
 def test_of_two_files_for_one_chapter_the_newest_counts_and_the_other_is_named(tmp_path):
     put(
         tmp_path,

@@ -40,6 +40,7 @@ def main(arguments=None):
             f"SUBMISSIONS '{folder}' holds no .ipynb file ({len(others)} others). Unpack archives first, and "
             "name the folder around the students' folders or notebooks."
         )
+    others = [name for name in others if (folder / name).resolve() != options.out.resolve()]
     rows = _old_rows(parser, options)
     _say_first(sum(s.chapter not in wanted and s.chapter != "" for s in found), others)
     try:
@@ -119,7 +120,8 @@ def _grade(found, wanted, chapters, old_rows, options):
         print(f"\nInterrupted. What is graded stands in {options.out}; the same command goes on from there.")
         return 130
     print(table.summary(rows.of_this_run()))
-    print(f"\n{len(best)} notebooks, {len(work)} run in {time.perf_counter() - start:.0f} s → {options.out}")
+    seconds = time.perf_counter() - start
+    print(f"\n{len(best)} notebooks, {len(work)} run in {seconds:.0f} s, table in {options.out}")
     _say_last(len(best) - len(sound), len(sound) - len(work), len(set(rows.groups) - rows.seen))
     return 0
 
@@ -207,4 +209,5 @@ def _cores():
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="replace")  # a name that this terminal cannot show must not end the run
     sys.exit(main())

@@ -2,11 +2,13 @@
 
 import hashlib
 import importlib
+import os
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from importlib import util
 from pathlib import Path
+from unicodedata import normalize
 
 import nbformat
 
@@ -58,10 +60,11 @@ def collect(folder, chapters):
     """All notebooks under `folder` → (list of Submission, names of the files that are no notebooks)."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _hidden(path, folder)]
     paths = [path for path in files if path.suffix.lower() == ".ipynb"]
-    found = [_read_file(path, folder, chapters) for path in paths]
-    tokens = _tokens([path.relative_to(folder).parts for path in paths], chapters)
+    parts = [_parts(path, folder) for path in paths]
+    tokens = _tokens(parts, chapters)
+    found = [_read_file(path, "/".join(p), chapters) for path, p in zip(paths, parts, strict=True)]
     pretty = _students(tokens, [submission.chapter for submission in found])
-    others = [path.relative_to(folder).as_posix() for path in files if path not in set(paths)]
+    others = ["/".join(_parts(path, folder)) for path in files if path not in set(paths)]
     return [replace(s, student=name) for s, name in zip(found, pretty, strict=True)], others
 
 
@@ -83,11 +86,13 @@ def read(content):
     return code, "\n".join(source for _, source, kind in cells if kind != "code")
 
 
-def _read_file(path, folder, chapters):
-    file, cells, text, problem = path.relative_to(folder).as_posix(), (), "", ""
-    content = path.read_bytes() if path.stat().st_size <= LARGEST else b""
+def _read_file(path, file, chapters):
+    content, cells, text, problem = b"", (), "", ""
     try:
+        content = path.read_bytes() if path.stat().st_size <= LARGEST else b""
         cells, text = read(content)
+    except OSError as error:
+        problem = f"cannot be opened: {error.strerror}"
     except Exception as error:  # whatever is in the file
         problem = f"not a notebook: {type(error).__name__}" if content else "empty, or larger than 100 MB"
     chapter = _chapter(cells, text, file, chapters)
@@ -154,6 +159,12 @@ def _students(tokens, numbers):
         owners[name, number].add(token)
     double = {name for (name, _), found in owners.items() if len(found) > 1}
     return [token if name in double else name for token, name in zip(tokens, short, strict=True)]
+
+
+def _parts(path, folder):
+    """Folders and name under `folder`, as text that can be written in whatever way the archive spelt them."""
+    names = path.relative_to(folder).parts
+    return tuple(normalize("NFC", os.fsencode(name).decode("utf-8", "replace")) for name in names)
 
 
 def _hidden(path, folder):

@@ -19,7 +19,7 @@ from tests.notebooks import CHAPTERS, ROOT, cells
 FOLDER = ROOT / "slides"
 PAGE = ROOT / "tests" / "slides.html"
 SECTION = '<section class="{}" data-section="{}">\n{}\n</section>'
-BET = r"Before you|Predict|predict|[Gg]uess (the|how)|guesses"  # the text asks for a bet: show no answer beside it
+BET = r"Before you|Predict|predict|[Gg]uess (the|how)|guesses"  # a bet: show no answer beside it
 
 
 class Renderer(IPythonRenderer):

@@ -15,6 +15,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDGET = "application/vnd.jupyter.widget-view+json"
+SLIDER = "(Run this cell in JupyterLab: a slider appears here.)"
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"},
@@ -94,7 +95,7 @@ def joined(outputs):
 def _settle_widget(output):
     """Replace a widget, whose number is drawn by lot and which lives with the kernel, by a sentence."""
     if output.get("data", {}).pop(WIDGET, None):
-        output.data["text/plain"] = "(Run this cell in JupyterLab: a slider appears here.)"
+        output.data["text/plain"] = SLIDER
 
 
 def _reason(error):

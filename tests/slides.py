@@ -13,23 +13,30 @@ from nbconvert.filters import Highlight2HTML
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pygments.formatters import HtmlFormatter
 
-from tests.execute import notebooks
+from tests.execute import SLIDER, notebooks
 from tests.notebooks import CHAPTERS, ROOT, cells
 
 FOLDER = ROOT / "slides"
 PAGE = ROOT / "tests" / "slides.html"
 SECTION = '<section class="{}" data-section="{}">\n{}\n</section>'
-BET = r"Before you|Predict|predict|[Gg]uess (the|how)|guesses"  # a bet: show no answer beside it
+BET = r"[Bb]efore you|Predict|predict|[Gg]uess (the|how)|guesses"  # a bet: show no answer beside it
 
 
 class Renderer(IPythonRenderer):
     """nbconvert's Markdown, with formulas as MathML instead of text for MathJax."""
 
     def inline_math(self, body):
-        return convert(body)
+        return convert(prepared(body))
 
     def block_math(self, body):
-        return convert(body.replace("{aligned}", "{align*}"), display="block")
+        return convert(prepared(body), display="block")
+
+
+def prepared(tex):
+    """The formula as the converter needs it: each matrix in a group of its own, as high as itself."""
+    tex = tex.replace("{aligned}", "{align*}").replace(r"\ln ", r"\ln\, ")
+    tex = re.sub(r"\\begin\{pmatrix\}.*?\\end\{pmatrix\}", r"{\g<0>}", tex, flags=re.S)
+    return re.sub(r"\\left\(.*?\\right\)", r"{\g<0>}", tex, flags=re.S)
 
 
 def markdown(source):
@@ -62,7 +69,8 @@ def slides(path):
             continue
         source, shown = code_blocks(cell)
         found[-1][2].extend(source)
-        if bet and shown or cell["id"].endswith("-check"):  # the answer waits for the next slide
+        answers = bet and any(SLIDER not in text for text in shown)
+        if answers or cell["id"].endswith("-check"):  # the answer waits for the next slide
             found.append(("plain", section, []))
             bet = False
         found[-1][2].extend(shown)
@@ -83,7 +91,7 @@ def code_blocks(cell):
     if cell["id"] == "setup" or cell["id"].endswith("-check"):
         return [], []
     shown = [text for output in cell["outputs"] if (text := output_html(output))]
-    drawn = any("<img" in text or "slider" in text for text in shown)
+    drawn = any("<img" in text or SLIDER in text for text in shown)
     source = Highlight2HTML()(cell["source"].strip(), language="python")
     return [] if drawn else [source], shown
 

@@ -37,6 +37,13 @@ def test_nothing_is_fetched(path):
     assert not re.search(r"@import|url\(", page)
 
 
+def test_each_matrix_has_brackets_of_its_own():
+    small, large = r"\begin{pmatrix}1\end{pmatrix}", r"\begin{pmatrix}1\\2\\3\end{pmatrix}"
+    rows = re.findall(r"<mrow><mo[^>]*>&#x00028;", slides.markdown(f"$${small} = {large}$$"))
+    assert len(rows) == 2
+    assert "<mspace" in slides.markdown(r"$\ln p$"), "ln p, not lnp"
+
+
 def test_pieces_are_cut_at_headings_but_not_inside_code():
     text = "before\n## One\n```\n# a comment\n```\n### Two\nafter"
     assert slides.pieces(text) == ["before", "## One\n```\n# a comment\n```", "### Two\nafter"]

@@ -19,7 +19,7 @@ from tests.notebooks import CHAPTERS, ROOT, cells
 FOLDER = ROOT / "slides"
 PAGE = ROOT / "tests" / "slides.html"
 SECTION = '<section class="{}" data-section="{}">\n{}\n</section>'
-BET = r"[Bb]efore you|Predict|predict|[Gg]uess (the|how)|guesses"  # a bet: show no answer beside it
+BET = re.compile(r"before you|predict|guess (the|how)|guesses", re.I)  # a bet: no answer beside it
 
 
 class Renderer(IPythonRenderer):
@@ -65,7 +65,7 @@ def slides(path):
                 if kind:
                     found.append((kind, section, []))
                 found[-1][2].append(markdown(text))
-            bet = re.search(BET, text)
+            bet = BET.search(text)
             continue
         source, shown = code_blocks(cell)
         found[-1][2].extend(source)

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 from tests import execute
-from tests.notebooks import ROOT
+from tests.notebooks import CHAPTERS, ROOT, SOLUTIONS
 
 CELLS = {  # id: code of a notebook that has all that makes a stored output restless
     "setup": "import sys, time\nfrom ipywidgets import IntSlider\nfrom helpers import plots",
@@ -84,3 +84,14 @@ def test_a_check_that_does_not_pass_is_an_error_in_solutions_only(monkeypatch):
     assert "COURSE_CHECKS" not in execute.environment(ROOT / "notebooks" / "01.ipynb")
     monkeypatch.delenv("COURSE_CHECKS")
     assert execute.environment(ROOT / "solutions" / "01.ipynb")["COURSE_CHECKS"] == "raise"
+
+
+@pytest.mark.parametrize("path", CHAPTERS + SOLUTIONS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_stored_notebooks_have_the_form_that_execute_writes(path):
+    stored = path.read_text(encoding="utf-8")
+    notebook = nbformat.reads(stored, as_version=4)
+    assert nbformat.writes(notebook) + "\n" == stored
+    assert notebook.metadata == execute.METADATA
+    for cell in notebook.cells:
+        assert not set(cell.metadata) - {"tags"}, cell.id
+        assert cell.get("outputs", []) == execute.joined(list(cell.get("outputs", []))), cell.id

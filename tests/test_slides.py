@@ -1,6 +1,7 @@
 """The slides hold the chapter's figures, formulas and exercises, and need nothing from the internet."""
 
 import re
+from contextlib import closing
 
 import pytest
 
@@ -61,3 +62,24 @@ def test_an_answer_is_not_on_the_slide_that_asks_for_a_bet(monkeypatch):
     (_, _, asked), (_, section, answered) = slides.slides("a chapter")
     assert "how many" in asked[0] and "class" in asked[1] and len(asked) == 2
     assert ("42" in answered[0], section, len(answered)) == (True, "Bet", 4)
+
+
+SIZES = "[...document.querySelectorAll('section')].map(page => [page.scrollWidth, page.scrollHeight])"
+
+
+@pytest.mark.browser
+@every_chapter
+def test_every_page_fits_the_screen_and_the_keys_turn_pages(path, chrome, tmp_path):
+    file, asked = tmp_path / "slides.html", []
+    file.write_text(slides.page(path), encoding="utf-8")
+    with closing(chrome.new_page(viewport={"width": 1280, "height": 720})) as page:
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(file.as_uri())
+        sizes = page.evaluate(SIZES)
+        page.keyboard.press("End")
+        assert page.inner_text("#count") == f"{len(sizes)} / {len(sizes)}"
+        page.keyboard.press("ArrowLeft")
+        assert page.inner_text("#count") == f"{len(sizes) - 1} / {len(sizes)}"
+    assert len(sizes) >= len(slides.slides(path))
+    assert all(width <= 1281 and height <= 721 for width, height in sizes), sizes
+    assert [url for url in asked if not url.startswith(("data:", file.as_uri()))] == []

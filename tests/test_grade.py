@@ -110,6 +110,7 @@ def test_a_class_with_every_mishap_gets_the_right_table(tmp_path, capsys):
     all_pass = ["passed"] * 6
     fake = "import numpy as np\nfrom helpers import checks\nfrom helpers.checks import _report\n"
     fake += "checks.ch01.linear.verdict = lambda answer: _report.Verdict('passed', '')\n"
+    fake += "checks.ch01.linear.function = lambda answer: None\n"
     fake += "_report.Check.verdict = lambda self, answer: _report.Verdict('passed', '')\n"
     fake += "_report.expect = checks.ch01.expect = lambda *a, **k: None\nnp.allclose = lambda *a, **k: True\n"
     fake = "def cheat():\n    " + fake.replace("\n", "\n    ") + "return 1\n\ncheated = cheat()"
@@ -163,7 +164,7 @@ def test_a_class_with_every_mishap_gets_the_right_table(tmp_path, capsys):
         "Fake checks/a.ipynb": (
             notebook(
                 {
-                    stub_id("linear"): fake + "\n" + answer("linear", "return cheated"),
+                    stub_id("linear"): fake + "\n" + answer("linear", "return W @ x + 0 * cheated"),
                     "setup": "class checks: pass",
                 }
             ),
@@ -228,6 +229,7 @@ def test_a_class_with_every_mishap_gets_the_right_table(tmp_path, capsys):
     assert "still running after 2 s" in hints["Endless", "decide"]
     assert "SIGSEGV" in hints["Crash", "linear"]
     assert "exit code 0" in hints["Exit", "linear"]
+    assert "bias is missing" in hints["Fake checks", "linear"]
     assert "changes numpy.allclose" in hints["Fake numpy", "linear"]
     assert "SyntaxError" in hints["Syntax", "linear"]
     assert "no cell defines mse" in hints["Deleted stub", "mse"]
@@ -427,11 +429,11 @@ def test_the_summary_gives_shares_and_the_commonest_hint_first():
             "hint": hint,
         }
 
-    rows = [row("2.1", "failed", h) for h in ("rare", "common", "common")] + [row("2.1", "passed")]
+    rows = [row("2.1", "failed", h) for h in ("a rare one", "common", "common")] + [row("2.1", "passed")]
     rows += [row("10.1", s, "why") for s in ("timeout", "missing", "not attempted", "not attempted")]
     lines = table.summary(rows).splitlines()
     assert lines[1].split() == ["2.1", "f", "25%", "75%", "0%", "0%", "of", "4"]
-    assert [line.strip() for line in lines[2:4]] == ["2 × failed: common", "1 × failed: rare"]
+    assert [line.strip() for line in lines[2:4]] == ["2 × failed: common", "1 × failed: a rare one"]
     assert lines[4].split() == ["10.1", "f", "0%", "0%", "50%", "50%", "of", "4"]
 
 

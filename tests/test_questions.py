@@ -1,0 +1,66 @@
+"""The page of questions leads to sections that exist, and its numbers are those of the tables."""
+
+import csv
+import re
+from statistics import mean
+from urllib.parse import unquote
+
+from tests.notebooks import ROOT, prose
+
+PAGE = ROOT / "notebooks" / "QUESTIONS.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+
+
+def headings(path):
+    """The headings of a notebook or a Markdown file, as JupyterLab names their anchors."""
+    text = "\n".join(cell["source"] for cell in prose(path)) if path.suffix == ".ipynb" else path.read_text()
+    return {line.strip().replace(" ", "-") for line in re.findall(r"^#+ (.*)$", text, re.M)}
+
+
+def column(table, name, **where):
+    with open(ROOT / "benchmarks" / f"{table}.csv", encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if all(row[key] == value for key, value in where.items())]
+    assert rows, where
+    return [float(row[name]) for row in rows]
+
+
+def test_every_link_leads_to_a_heading():
+    links = re.findall(r"\]\(([\w.]*)#([^)\s]+)\)", TEXT)
+    assert len(links) >= 30
+    for file, anchor in links:
+        if file:
+            assert unquote(anchor) in headings(ROOT / "notebooks" / file), f"{file}#{anchor}"
+        else:
+            assert anchor in {re.sub(r"[?]", "", name.lower()) for name in headings(PAGE)}, anchor
+
+
+def test_all_five_questions_are_asked():
+    asked = re.findall(r"^## (.*\?)$", TEXT, re.M)
+    assert len(asked) == 5
+    for word in ("architecture", "train", "overfitting", "fine-tune", "pretrained"):
+        assert any(word in question for question in asked)
+
+
+def test_gains_are_those_of_the_table():
+    plain = column("training_well", "test", setting="plain")
+    assert f"against {mean(plain):.3f} without" in TEXT
+    flat = mean(column("training_well", "test", setting="no convolution"))
+    assert re.search(rf"two linear layers of the same size {flat:.3f}", TEXT)
+    settings = ("20 families", "fresh colours", "small moves", "schedule", "dropout", "batch norm")
+    for setting in (*settings, "weight decay"):
+        gain = 100 * (mean(column("training_well", "test", setting=setting)) - mean(plain))
+        assert f"{gain:+.1f}" in TEXT, f"{setting} {gain:+.1f}"
+    assert f"{100 * (mean(column('training_well', 'kept_test', setting='plain')) - mean(plain)):+.1f}" in TEXT
+
+
+def test_fine_tuning_numbers_are_those_of_the_table():
+    def score(alphabet, shots, method):
+        return mean(column("fine_tuning", "test", alphabet=alphabet, shots=str(shots), method=method))
+
+    for words, value, digits in (
+        ("from scratch reads", score("greek", 5, "scratch"), 3),
+        ("frozen features", score("greek", 5, "head"), 3),
+        ("that brings", score("han", 20, "layer-wise"), 2),
+        ("frozen body has", score("han", 20, "head"), 2),
+    ):
+        assert re.search(rf"{words}\s+{value:.{digits}f}", TEXT), f"{words} {value:.{digits}f}"

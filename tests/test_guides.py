@@ -49,9 +49,11 @@ def test_goals_misconceptions_projection_quiz_and_the_stall_are_there(path):
 
 def test_sections_to_project_exist():
     chapters = {f"notebooks/{path.name}": text_of(path) for path in CHAPTERS}
-    for title, target in re.findall(r"\[§ ([^\]]+)\]\((notebooks/[^)]+)\)", TEACHING):
+    for title, target, anchor in re.findall(r"\[§ ([^\]]+)\]\((notebooks/[^)#]+)#([^)]+)\)", TEACHING):
         heading = rf"^#+ {re.escape(title)}$"
         assert re.search(heading, chapters[target], re.M), f"{target} has no section {title!r}"
+        assert anchor == title.replace(" ", "-"), "JupyterLab's name for that section"
+    assert TEACHING.count("[§ ") == len(re.findall(r"\[§ [^\]]+\]\(notebooks/[^)#]+#", TEACHING))
 
 
 @pytest.mark.parametrize("page", [TEACHING, CONTRIBUTING], ids=["teaching", "contributing"])

@@ -23,7 +23,7 @@ def test_row_sums_the_cells_and_names_the_slowest():
     assert (row["seconds"], row["slowest_cell"], row["cell_seconds"]) == (6.0, "train", 4.5)
 
 
-CASES = [(19, 10, False), (21, 10, True), (6, 10, False), (4, 10, True), (4, None, True)]
+CASES = [(19, 10, False), (21, 10, True), (2, 10, False), (26, 50, False), (24, 50, True), (4, None, True)]
 
 
 @pytest.mark.parametrize("took, expected, complains", CASES)

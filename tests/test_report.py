@@ -44,6 +44,19 @@ def test_three_verdicts():
     assert double.verdict(lambda x: x**2).status == FAILED
 
 
+def test_only_a_stub_counts_as_not_attempted():
+    def stub(x):
+        raise NotImplementedError("Exercise 9.9 is yours to write")
+
+    def library(x):  # as PyTorch does where the labels stand in the place of the scores
+        raise NotImplementedError("\"log_softmax_lastdim_kernel_impl\" not implemented for 'Long'")
+
+    assert double.verdict(stub).status == NOT_ATTEMPTED
+    verdict = double.verdict(library)
+    assert verdict.status == FAILED
+    assert "NotImplementedError: \"log_softmax" in verdict.text
+
+
 def test_a_list_of_numbers_is_an_answer():
     assert double.verdict(lambda x: [2.0, 4.0, 6.0]).status == PASSED
 

@@ -78,13 +78,6 @@ class Check:
                         got=describe(answer),
                     )
                 self.function(answer)
-        except NotImplementedError:
-            return Verdict(
-                NOT_ATTEMPTED,
-                f"○ {self.title}: not attempted yet.\n"
-                "  Write your answer in the cell above, run it, then run this cell again.\n"
-                f"  Stuck? {self.where}.hint() gives a hint.",
-            )
         except Failed as fact:
             return self._failed(fact)
         except _TimeUp:
@@ -98,7 +91,15 @@ class Check:
         except KeyboardInterrupt:
             fact = Failed("You stopped the check. Did a loop never end?", got="interrupted")
             return self._failed(fact)
-        except Exception as error:  # the answer gave something that the check itself stumbled over
+        except Exception as error:
+            if _is_stub(error):
+                return Verdict(
+                    NOT_ATTEMPTED,
+                    f"○ {self.title}: not attempted yet.\n"
+                    "  Write your answer in the cell above, run it, then run this cell again.\n"
+                    f"  Stuck? {self.where}.hint() gives a hint.",
+                )
+            # the answer gave something that the check itself stumbled over
             fact = Failed(
                 "The check cannot work with what your function returns: give what the stub says, as arrays.",
                 expected="numbers of the shapes in the stub",
@@ -181,9 +182,11 @@ def call(answer, arguments, given=""):
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             result = answer(*arguments)
-    except (NotImplementedError, Failed):
+    except Failed:
         raise
     except (Exception, SystemExit) as error:
+        if _is_stub(error):
+            raise
         raise Failed(
             _error_hint(error),
             given,
@@ -195,6 +198,11 @@ def call(answer, arguments, given=""):
             "The function came to its end without `return`: give the result back.", given, "a value", "None"
         )
     return result
+
+
+def _is_stub(error):
+    """Whether an error is a stub's own: libraries raise NotImplementedError too, with words of their own."""
+    return isinstance(error, NotImplementedError) and (not str(error) or "is yours to write" in str(error))
 
 
 def describe(value, name=""):

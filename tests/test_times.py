@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests import times
+from tests import execute, times
 from tests.notebooks import CHAPTERS, ROOT
 
 
@@ -29,3 +29,17 @@ CASES = [(19, 10, False), (21, 10, True), (2, 10, False), (26, 50, False), (24, 
 @pytest.mark.parametrize("took, expected, complains", CASES)
 def test_only_more_than_twice_or_less_than_half_is_worth_a_note(took, expected, complains):
     assert bool(times.verdict(took, expected)) == complains
+
+
+def test_a_chapter_that_fails_is_named_and_the_table_stays(monkeypatch, tmp_path, capsys):
+    def run(path):
+        if path.name.startswith("02"):
+            raise execute.CellError("02.ipynb, cell train: ZeroDivisionError")
+        return None, {"setup": 1.0}
+
+    monkeypatch.setattr(execute, "run", run)
+    monkeypatch.setattr(times, "TABLE", tmp_path / "table.csv")
+    assert times.main([]) == 1
+    shown = capsys.readouterr()
+    assert "cell train: ZeroDivisionError" in shown.err and "03_" in shown.out
+    assert not times.TABLE.exists()

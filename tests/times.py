@@ -46,10 +46,14 @@ def verdict(took, expected):
 
 
 def measure(paths):
-    """Run each notebook and print its line as it comes; → the rows."""
+    """Run each notebook and print its line as it comes; → the rows of those that ran to their end."""
     rows, map_of = [], promised((ROOT / "README.md").read_text(encoding="utf-8"))
     for path in paths:
-        rows.append(row(path.name, execute.run(path)[1]))
+        try:
+            rows.append(row(path.name, execute.run(path)[1]))
+        except execute.CellError as error:
+            print(f"✗ {error}", file=sys.stderr, flush=True)
+            continue
         took, cell, of_cell = (rows[-1][key] for key in ("seconds", "slowest_cell", "cell_seconds"))
         note = verdict(took, map_of.get(path.name))
         print(f"{path.name:<30} {took:6.1f} s   slowest: {cell} {of_cell:.1f} s   {note}", flush=True)
@@ -63,8 +67,15 @@ def write(rows):
         writer.writerows(rows)
 
 
-if __name__ == "__main__":
-    measured = measure(execute.notebooks(sys.argv[1:]) if sys.argv[1:] else CHAPTERS)
-    if not sys.argv[1:]:
-        write(measured)
+def main(names):
+    """Time the notebooks named, or all chapters, whose table is written if all ran; → how many failed."""
+    paths = execute.notebooks(names) if names else CHAPTERS
+    rows = measure(paths)
+    if not names and len(rows) == len(paths):
+        write(rows)
         print(f"written: {TABLE.relative_to(ROOT)}")
+    return len(paths) - len(rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]) > 0)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from helpers import data
-from tests.notebooks import ROOT, code
+from tests.notebooks import ROOT, code, prose
 
 CHAPTER = ROOT / "notebooks" / "09_fine_tuning.ipynb"
 TOLERANCE = 0.01  # another processor sums in another order: 9 of 900 test letters may change
@@ -81,6 +81,11 @@ def test_at_5_examples_the_best_fine_tuning_beats_tuned_scratch_by_more_than_the
     scratch, best = scores.pop("scratch"), max(scores.values(), key=np.mean)
     assert np.mean(best) - np.mean(scratch) > max(np.ptp(best), np.ptp(scratch))
     assert min(best) > max(scratch)
+    assert f"{np.mean(best) - np.mean(scratch):.3f}" in prose_of("shots-reading")
+
+
+def prose_of(cell_id):
+    return next(cell["source"] for cell in prose(CHAPTER) if cell["id"] == cell_id)
 
 
 @pytest.mark.parametrize("method", ["scratch", "head, then all"])

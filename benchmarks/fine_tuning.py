@@ -7,7 +7,8 @@
     python benchmarks/fine_tuning.py forgetting     # fine_tuning_forgetting.csv
     python benchmarks/fine_tuning.py digits         # fine_tuning_digits_settings.csv, fine_tuning_digits.csv
 
-The rule was written before the first run. Every method gets the same 150 steps of 32 examples in fresh
+A pilot on the Greek val families set the range of the rates; the rest of the rule was written before
+the first run of `choose`. Every method gets the same 150 steps of 32 examples in fresh
 colours, Adam with a one-cycle schedule, and the same five peak rates of the last layer. "head, then all"
 spends the first third of its steps on the head, and then trains all layers with a tenth of the rate;
 "layer-wise" divides the rate by three from each layer to the one before it. `choose` never loads test: for

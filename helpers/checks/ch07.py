@@ -1,8 +1,12 @@
 """Checks of chapter 07, a CNN in PyTorch."""
 
+import re
+
 import numpy as np
 
+from helpers import functional as our_functional
 from helpers.checks._report import Failed, call, check, describe, expect
+from helpers.tensor import Tensor
 
 
 @check(
@@ -29,6 +33,7 @@ def from_channels_last(answer):
     ):
         dense = rng.normal(size=(int(np.prod(shape)), d))
         cases.append((rng.normal(size=(k, k, channels, out)), dense, shape))
+    answer = _detached(answer)
     for conv, dense, (c, h, w) in cases:
         want_conv = np.empty((*conv.shape[:1:-1], *conv.shape[:2]))
         for u, v, i, o in np.ndindex(conv.shape):
@@ -38,7 +43,7 @@ def from_channels_last(answer):
             there = (row * w + column) * c + channel
             want[:, channel * h * w + row * w + column] = dense[there]
             by_column[:, channel * h * w + column * h + row] = dense[there]
-        expect(
+        got_conv, got_dense = expect(
             answer,
             {"conv": conv, "dense": dense, "shape": (c, h, w)},
             {"conv": want_conv, "dense": want},
@@ -94,9 +99,40 @@ def from_channels_last(answer):
                         "reshape alone does not turn (in, out) into (out, in): it reads on in memory.",
                         lambda got, a=dense: _same(got, a.reshape(a.shape[::-1])),
                     ),
+                    (
+                        "The features are in the right order, but D is still the last axis when you reshape: "
+                        "move it to the front first.",
+                        lambda got, a=dense, s=(h, w, c): _same(
+                            got, a.reshape(*s, -1).transpose(2, 0, 1, 3).reshape(a.shape[::-1])
+                        ),
+                    ),
                 ],
             },
         )
+        x = rng.normal(size=(h + len(conv) - 1, w + len(conv) - 1, conv.shape[2]))
+        windows = np.lib.stride_tricks.sliding_window_view(x, conv.shape[:2], axis=(0, 1))
+        theirs = np.einsum("hwcuv,uvco->hwo", windows, conv).ravel() @ dense
+        outputs = our_functional.conv2d(Tensor(x.transpose(2, 0, 1)[None].copy()), Tensor(got_conv))
+        ours = got_dense @ outputs.data.ravel()
+        if not np.allclose(theirs, ours):
+            raise Failed(
+                "The network with your weights gives other scores than the old library's.",
+                f"an image of shape {x.shape}",
+                describe(theirs),
+                describe(ours),
+            )
+
+
+def _detached(answer):
+    """The answer, with parameters (tensors that remember) as plain tensors."""
+
+    def plain(*arguments):
+        result = answer(*arguments)
+        if not isinstance(result, (tuple, list)):
+            return result
+        return tuple(value.detach() if hasattr(value, "detach") else value for value in result)
+
+    return plain if callable(answer) else answer
 
 
 def _same(got, wrong):
@@ -140,6 +176,31 @@ def item(answer):
             tol=2e-6,
             mistakes={
                 "image": [
+                    (
+                        "The darkest pixel need not be full ink: divide by 255, the largest byte "
+                        "there is, not by "
+                        "the largest in this picture.",
+                        paper[:, None, None] + (front - paper)[:, None, None] * bytes_ / max(bytes_.max(), 1),
+                    ),
+                    (
+                        "The shares of ink lost their fractions: turn the bytes into float32 before "
+                        "you divide.",
+                        paper[:, None, None] + (front - paper)[:, None, None] * (bytes_ // 255),
+                    ),
+                    (
+                        "The picture is centred already. Here numbers in [0, 1] are wanted; "
+                        "Normalize comes later "
+                        "in the chain.",
+                        (image - 0.5) / 0.25,
+                    ),
+                    (
+                        "That is the ink three times, in no colour: mix paper and front.",
+                        lambda got, a=bytes_: _same(got, np.stack([a / 255] * 3)),
+                    ),
+                    (
+                        "First the image, then the label: the order is the other way round.",
+                        lambda got: got.ndim == 0,
+                    ),
                     (
                         "Paper and ink are swapped: ink 0 is bare paper, ink 255 has the colour front.",
                         paper[:, None, None] + front[:, None, None] - image,
@@ -200,9 +261,10 @@ def item(answer):
 
 @check(
     "7.3",
-    tested="the loss of 3 steps and the weights after each against softmax regression by hand, training mode",
+    tested="the loss of 3 steps and the weights after each against softmax regression by hand, training mode "
+    "in the forward pass and after, another loss",
     hints=(
-        "The four: forget the old gradients, compute the loss, backward, step. Before them model.train().",
+        "In this order: model.train(), forget the old gradients, compute the loss, backward, step.",
         "model.train(); optimizer.zero_grad(); value = loss(model(images), labels); value.backward(); "
         "optimizer.step(); return value.item()",
     ),
@@ -211,11 +273,26 @@ def train_step(answer):
     """model, loss, optimizer, images, labels → the loss as a float; the model has made one step"""
     import torch
 
+    class Watched(torch.nn.Linear):
+        """A linear layer that notes whether it was in training mode in each forward pass."""
+
+        def forward(self, x):
+            self.modes.append(self.training)
+            return super().forward(x)
+
+    def summed(scores, labels):
+        return torch.nn.functional.cross_entropy(scores, labels, reduction="sum")
+
     rng = np.random.default_rng(73)
-    for n, d, k, lr in ((2, 3, 2, 0.5), (6, 4, 3, 0.3), (1, 5, 7, 0.2)):
+    for n, d, k, lr, loss in (
+        (2, 3, 2, 0.5, torch.nn.functional.cross_entropy),
+        (6, 4, 3, 0.3, torch.nn.functional.cross_entropy),
+        (1, 5, 7, 0.2, torch.nn.functional.cross_entropy),
+        (4, 3, 5, 0.1, summed),
+    ):
         x = rng.normal(size=(3, n, d)).astype(np.float32)
         t = rng.integers(0, k, (3, n))
-        model = torch.nn.Linear(d, k)
+        model, factor = Watched(d, k), n if loss is summed else 1
         torch.nn.init.zeros_(model.weight), torch.nn.init.zeros_(model.bias)
         optimizer = torch.optim.SGD(model.parameters(), lr=lr)
         model.eval()
@@ -223,29 +300,87 @@ def train_step(answer):
             (3, k, d + 1)
         )  # weights, with the bias last; memory: gradients added up
         for step in range(3):
+            name = "the sum of cross-entropies" if loss is summed else "cross-entropy"
             given = (
-                f"step {step + 1} of 3: linear layer, {n} images of {d} numbers, {k} classes, SGD, lr={lr}"
+                f"step {step + 1} of 3: linear layer, {n} images of {d} numbers, {k} "
+                f"classes, {name}, SGD, lr={lr}"
             )
             start, (expected, gradient) = right, _loss_and_gradient(right, x[step], t[step])
-            memory = memory + _loss_and_gradient(added, x[step], t[step])[1]
-            right, added = right - lr * gradient, added - lr * memory
+            memory = memory + factor * _loss_and_gradient(added, x[step], t[step])[1]
+            right, added = right - lr * factor * gradient, added - lr * memory
             images, labels = torch.from_numpy(x[step]), torch.from_numpy(t[step])
-            value = call(answer, [model, torch.nn.functional.cross_entropy, optimizer, images, labels], given)
+            model.modes = []
+            value = _call_step(answer, [model, loss, optimizer, images, labels], given)
             _check_number(value, torch, given)
-            _check_weights(model, right, added, start, given)
-            if not abs(float(value) - expected) < 1e-5:
+            wrong = [
+                (
+                    "The argument loss is not used: any function of scores and labels may come in, "
+                    "here the sum "
+                    "of the cross-entropies instead of their mean.",
+                    start - lr * gradient if factor > 1 else None,
+                ),
+                (
+                    "Softmax is taken twice: loss wants the model's scores as they are, for cross-entropy "
+                    "contains the softmax.",
+                    start - lr * factor * _softmax_twice(start, x[step], t[step]),
+                ),
+            ]
+            _check_weights(model, right, added, start, given, wrong)
+            if not abs(float(value) - factor * expected) < 1e-5:
                 after = _loss_and_gradient(right, x[step], t[step])[0]
                 hint = _loss_hint(float(value), expected, n, after)
-                raise Failed(hint, given, f"loss {expected:.6g}", describe(float(value)))
+                raise Failed(hint, given, f"loss {factor * expected:.6g}", describe(float(value)))
+            if not all(model.modes):
+                raise Failed(
+                    "The weights are right, but the forward pass ran in evaluation mode: dropout "
+                    "would not drop. "
+                    "Begin with model.train().",
+                    given,
+                    "model.training = True in the forward pass",
+                    "model.training = False",
+                )
             if not model.training:
                 raise Failed(
-                    "The weights are right, but the model was in evaluation mode and still is: dropout "
-                    "would "
-                    "not drop. Begin with model.train().",
+                    "The model is left in evaluation mode. A training step ends in training mode; whoever "
+                    "validates calls model.eval().",
                     given,
                     "model.training = True",
                     "model.training = False",
                 )
+
+
+def _call_step(answer, arguments, given):
+    """`call`, with a hint for the errors that PyTorch raises in a training step."""
+    errors = [
+        ("not implemented for '(Long|Int)'", "Scores and labels are swapped: loss(model(images), labels)."),
+        (
+            "does not require grad",
+            "Nothing was remembered, so there is no way back: no torch.no_grad() and no .detach() around the "
+            "forward pass of a training step.",
+        ),
+        (
+            "'(float|int)' object has no attribute 'backward'",
+            "A plain number cannot go backward: keep the tensor, and take .item() at the very end.",
+        ),
+        ("backward through the graph a second time", "backward() is called twice: once a batch."),
+    ]
+    try:
+        return call(answer, arguments, given)
+    except Failed as fact:
+        for pattern, hint in errors:
+            if re.search(pattern, str(fact.got)):
+                raise Failed(hint, given, fact.expected, fact.got) from None
+        raise
+
+
+def _softmax_twice(weights, x, t):
+    """The gradient where the scores pass through softmax once more than they should."""
+    ones = np.column_stack([x.astype(float), np.ones(len(x))])
+    p = np.exp(ones @ weights.T)
+    p /= p.sum(axis=1, keepdims=True)
+    slope = np.exp(p) / np.exp(p).sum(axis=1, keepdims=True)
+    slope[np.arange(len(t)), t] -= 1
+    return (p * (slope - (p * slope).sum(axis=1, keepdims=True))).T @ ones / len(t)
 
 
 def _loss_and_gradient(weights, x, t):
@@ -272,11 +407,12 @@ def _check_number(value, torch, given):
         raise Failed("Return one number, the loss of this batch.", given, "a float", describe(value))
 
 
-def _check_weights(model, right, added, start, given):
+def _check_weights(model, right, added, start, given, more):
     weights = np.column_stack([model.weight.detach().numpy(), model.bias.detach().numpy()]).astype(float)
     if np.allclose(weights, right, atol=1e-5):
         return
     hints = [
+        *more,
         (
             "The old gradients are still there: backward adds to what it finds. Call optimizer.zero_grad() "
             "before backward.",
@@ -288,10 +424,15 @@ def _check_weights(model, right, added, start, given):
             "A zero_grad() between the two wipes out what backward found, and a step before it has none.",
             start,
         ),
-        ("The step was taken twice: one optimizer.step() a batch.", 2 * right - start),
+        (
+            "The step is twice as long as it should be: one backward() and one optimizer.step() a batch.",
+            2 * right - start,
+        ),
         ("The weights went uphill: an optimiser takes the minus by itself.", 2 * start - right),
     ]
-    hint = next((text for text, wrong in hints if np.allclose(weights, wrong, atol=1e-5)), None)
+    hint = next(
+        (text for text, wrong in hints if wrong is not None and np.allclose(weights, wrong, atol=1e-5)), None
+    )
     raise Failed(
         hint or "One each, in this order: zero_grad, loss, backward, step. The weights are elsewhere.",
         given,
@@ -325,49 +466,74 @@ def top_k(answer):
     for n, classes, k in ((7, 6, 3), (6, 7, 2), (1, 5, 4), (30, 62, 3), (5, 4, 4)):
         logits = rng.permuted(np.tile(np.arange(classes), (n, 1)), axis=1) - classes + rng.random((n, 1))
         cases.append((logits, rng.integers(0, classes, n), k))
+    wrong = [
+        ("That is how many, not what share: divide by the number of rows.", lambda p, K, k: np.sum(p < k)),
+        ("That is the share of the others: 1 minus it is wanted.", lambda p, K, k: np.mean(p >= k)),
+        (
+            "Only the class in place k counts here. The truth may be in any of the first k places.",
+            lambda p, K, k: np.mean(p == k - 1),
+        ),
+        (
+            "These are the k lowest: argsort begins with the smallest score. Sort -logits, or take "
+            "the last k "
+            "columns.",
+            lambda p, K, k: np.mean(p >= K - k),
+        ),
+        ("k is not used: that is whether the best one alone is right.", lambda p, K, k: np.mean(p == 0)),
+        ("One answer for each row: take the mean over the rows.", lambda p, K, k: (p < k).astype(float)),
+        ("Among the best k + 1: a slice [:k] has k entries already.", lambda p, K, k: np.mean(p <= k)),
+        (
+            "Among the best k - 1. A score is not higher than itself: count those greater (>), not "
+            "those at least "
+            "as great; and a slice [:k] has k entries.",
+            lambda p, K, k: np.mean(p < k - 1),
+        ),
+        (
+            "The best one is missing: a slice [-k:-1] stops before the last column. Write [-k:].",
+            lambda p, K, k: np.mean((p >= 1) & (p < k)),
+        ),
+        (
+            "Each row counts once, whether the truth is first or third: any over the k columns, "
+            "then the mean "
+            "over the rows. A mean over all cells divides by k.",
+            lambda p, K, k: np.mean(p < k) / k,
+        ),
+    ]
+    from_logits = [
+        (
+            "argsort gives the class in each place, not the place of each class: [n, label] of it "
+            "is no rank. "
+            "Compare its first k columns with the label.",
+            lambda a, t, k: np.mean(np.argsort(-a, axis=1)[np.arange(len(t)), t] < k),
+        ),
+        (
+            "np.isin looks for a label in the best classes of all rows. Compare each row with its own label: "
+            "best == labels[:, None].",
+            lambda a, t, k: np.mean(np.isin(t, np.argsort(-a, axis=1)[:, :k])),
+        ),
+        (
+            "The scores themselves were compared with the labels. You need their places: argsort, not sort.",
+            lambda a, t, k: np.mean(np.any(np.sort(a, axis=1)[:, -k:] == t[:, None], axis=1)),
+        ),
+    ]
+
+    def places(logits, labels):
+        return np.array([sum(score > row[t] for score in row) for row, t in zip(logits, labels, strict=True)])
+
+    def as_in_all_cases(mistake):
+        """Whether the answer gives in every case what the misconception gives: one example can hide two."""
+        return all(
+            _same(np.asarray(answer(a.copy(), t.copy(), k)), np.asarray(mistake(a, t, k)))
+            for a, t, k in cases
+        )
+
+    named = [(hint, lambda a, t, k, f=f: f(places(a, t), a.shape[1], k)) for hint, f in wrong] + from_logits
     for logits, labels, k in cases:
-        places = [sum(score > row[t] for score in row) for row, t in zip(logits, labels, strict=True)]
-        hits = np.array([place < k for place in places])
-        lowest = np.mean([place >= logits.shape[1] - k for place in places])
         expect(
             answer,
             {"logits": logits, "labels": labels, "k": k},
-            hits.mean(),
-            mistakes=[
-                ("That is how many, not what share: divide by the number of rows.", hits.sum()),
-                (
-                    "Only the class in place k counts here. The truth may be in any of the first k places.",
-                    np.mean([place == k - 1 for place in places]),
-                ),
-                (
-                    "These are the k lowest: argsort begins with the smallest score. Sort -logits, or "
-                    "take the "
-                    "last k columns.",
-                    lowest,
-                ),
-                (
-                    "k is not used: that is whether the best one alone is right.",
-                    np.mean([place == 0 for place in places]),
-                ),
-                ("One answer for each row: take the mean over the rows.", hits.astype(float)),
-                (
-                    "Among the best k + 1: a slice [:k] has k entries already.",
-                    np.mean([place <= k for place in places]),
-                ),
-                (
-                    "Each row counts once, whether the truth is first or third: any over the k columns, "
-                    "then the "
-                    "mean over the rows. A mean over all cells divides by k.",
-                    hits.mean() / k,
-                ),
-                (
-                    "The scores themselves were compared with the labels. You need their places: "
-                    "argsort, not sort.",
-                    lambda got, a=logits, t=labels, k=k: bool(
-                        np.isclose(got, np.mean(np.any(np.sort(a, axis=1)[:, -k:] == t[:, None], axis=1)))
-                    ),
-                ),
-            ],
+            np.mean(places(logits, labels) < k),
+            mistakes=[(hint, lambda got, f=f: as_in_all_cases(f)) for hint, f in named],
         )
 
 
@@ -393,52 +559,98 @@ def words(answer):
     for _ in range(30):
         size, space = int(rng.integers(8, 30)), int(rng.integers(1, 5))
         cases.append((rng.integers(0, 4, size) * rng.integers(0, 2, size) * 0.25, 0.25, space))
+
+    def runs(profile, threshold, space):
+        return np.array(_runs([value > threshold for value in profile], space), int).reshape(-1, 2)
+
+    def pairwise(profile, threshold, space):
+        """Each run joined with the next one only, and then both are done with."""
+        letters, found = runs(profile, threshold, 1).tolist(), []
+        while letters:
+            start, end = letters.pop(0)
+            if letters and letters[0][0] - end < space:
+                end = letters.pop(0)[1]
+            found.append([start, end])
+        return np.array(found, int).reshape(-1, 2)
+
+    def unclosed(profile, threshold, space):
+        rows = runs(profile, threshold, space)
+        return rows[:-1] if len(rows) and rows[-1, 1] == profile.size else rows
+
+    def with_gap(profile, threshold, space):
+        rows = runs(profile, threshold, space)
+        return rows + np.column_stack([np.zeros(len(rows), int), [end < profile.size for _, end in rows]])
+
+    wrong = [
+        (
+            "The end is the last inked column. As in Python's slices, give the first column after it.",
+            lambda *a: runs(*a) - [0, 1],
+        ),
+        (
+            "The second number is a length. Give the end: the first column after the word.",
+            lambda *a: np.column_stack([runs(*a)[:, 0], runs(*a)[:, 1] - runs(*a)[:, 0]]),
+        ),
+        (
+            "A gap of exactly `space` columns separates: only a narrower one is bridged (<, not <=).",
+            lambda p, t, space: runs(p, t, space + 1),
+        ),
+        (
+            "The gap is counted one too long, and words fall apart: from the end (not included) to "
+            "the next start "
+            "it is start - end columns.",
+            lambda p, t, space: runs(p, t, space - 1),
+        ),
+        (
+            "These are the letters: join runs whose gap is narrower than `space`.",
+            lambda p, t, space: runs(p, t, 1),
+        ),
+        (
+            "Only pairs of runs are joined. A word may have many letters: compare each run with the "
+            "word so far.",
+            pairwise,
+        ),
+        (
+            "The last word is missing: it reaches the end of the profile, where no empty column closes it.",
+            unclosed,
+        ),
+        (
+            "The words run one column into the gap: the end is the first column without ink, not "
+            "the one after "
+            "that.",
+            with_gap,
+        ),
+        (
+            "The threshold is not used: a column has ink if its profile is greater than the threshold.",
+            lambda p, t, space: runs(p, 0, space),
+        ),
+        (
+            "A column as dark as the threshold is not inked: greater than, not equal.",
+            lambda p, t, space: runs(p, np.nextafter(t, -1), space),
+        ),
+    ]
+
+    def as_in_all_cases(mistake):
+        """Whether the answer gives in every case what the misconception gives: one example can hide two."""
+        return all(
+            _same(np.asarray(answer(p.copy(), *rest)).reshape(-1, 2), np.asarray(mistake(p, *rest)))
+            for p, *rest in cases
+        )
+
     for profile, threshold, space in cases:
-        inked = [value > threshold for value in profile]
-        want = _runs(inked, space)
-        rows = np.array(want, int).reshape(-1, 2)
+        rows = runs(profile, threshold, space)
         expect(
             answer,
             {"profile": profile, "threshold": threshold, "space": space},
             rows,
             mistakes=[
-                (
-                    "The end is the last inked column. As in Python's slices, give the first column "
-                    "after it.",
-                    rows - [0, 1],
-                ),
-                (
-                    "A gap of exactly `space` columns separates: only a narrower one is bridged (<, not <=).",
-                    np.array(_runs(inked, space + 1)).reshape(-1, 2),
-                ),
-                (
-                    "The gap is counted one too long, and words fall apart: from the end (not included) "
-                    "to the next "
-                    "start it is start - end columns.",
-                    np.array(_runs(inked, space - 1)).reshape(-1, 2),
-                ),
-                (
-                    "These are the letters: join runs whose gap is narrower than `space`.",
-                    np.array(_runs(inked, 1)).reshape(-1, 2),
-                ),
-                (
-                    "The last word is missing: it reaches the end of the profile, where no empty column "
-                    "closes it.",
-                    lambda got, a=want, n=profile.size: (
-                        bool(a) and a[-1][1] == n and _same(got, np.array(a[:-1], int).reshape(-1, 2))
-                    ),
-                ),
-                (
-                    "A column as dark as the threshold is not inked: greater than, not equal.",
-                    np.array(_runs([value >= threshold for value in profile], space)).reshape(-1, 2),
-                ),
+                *((hint, lambda got, f=f: as_in_all_cases(f)) for hint, f in wrong),
                 (
                     "Starts and ends lie in two rows here. Give one word a row, (n, 2).",
                     lambda got, a=rows: len(a) != 2 and _same(got, a.T),
                 ),
                 (
                     "An empty line has no words: return an array of shape (0, 2).",
-                    lambda got, a=want: not a and got.size == 0,
+                    lambda got, a=rows: not len(a) and got.size == 0,
                 ),
             ],
         )

@@ -26,6 +26,10 @@ def _weights_torch(conv, dense, shape):
     return torch.from_numpy(conv).permute(3, 2, 0, 1), wide
 
 
+def _weights_parameters(conv, dense, shape):
+    return tuple(torch.nn.Parameter(weight) for weight in _weights_torch(conv, dense, shape))
+
+
 def _item(ink, labels, index, paper, front, scale=255, dtype=np.float32):
     a = (ink[index] / scale).astype(dtype)
     return paper[:, None, None].astype(dtype) * (1 - a) + front[:, None, None].astype(dtype) * a, labels[
@@ -58,6 +62,48 @@ def _step(order="zlbs", give=lambda value: value.item(), train=True, factor=1):
         return give(value)
 
     return step
+
+
+def _with_loss(compute):
+    def step(model, loss, optimizer, images, labels):
+        return _step()(model, lambda scores, t: compute(loss, scores, t), optimizer, images, labels)
+
+    return step
+
+
+def _hard_coded(model, loss, optimizer, images, labels):
+    return _step()(model, torch.nn.functional.cross_entropy, optimizer, images, labels)
+
+
+def _late(model, loss, optimizer, images, labels):
+    optimizer.zero_grad()
+    value = loss(model(images), labels)
+    model.train()
+    value.backward()
+    optimizer.step()
+    return value.item()
+
+
+def _train_at_the_end(*arguments):
+    value = _step(train=False)(*arguments)
+    arguments[0].train()
+    return value
+
+
+def _eval_at_the_end(*arguments):
+    value = _step()(*arguments)
+    arguments[0].eval()
+    return value
+
+
+def _backward_twice(model, loss, optimizer, images, labels):
+    model.train()
+    optimizer.zero_grad()
+    value = loss(model(images), labels)
+    value.backward(retain_graph=True)
+    value.backward()
+    optimizer.step()
+    return value.item()
 
 
 def _after(model, loss, optimizer, images, labels):
@@ -111,9 +157,23 @@ def _never_closed(profile, threshold, space):
     return found[:-1] if len(found) and found[-1, 1] == len(profile) else found
 
 
+def _joined_pairs(profile, threshold, space):
+    rows, found, n = _words(profile, threshold, 1), [], 0
+    while n < len(rows):
+        joined = n + 1 < len(rows) and rows[n + 1, 0] - rows[n, 1] < space
+        found.append([rows[n, 0], rows[n + joined, 1]])
+        n += 1 + joined
+    return np.array(found).reshape(-1, 2)
+
+
 CASES = {
     "from_channels_last": Case(
-        right=[_weights_loops, _weights_torch, lambda c, d, s: (np.einsum("uvio->oiuv", c), _dense(d, s))],
+        right=[
+            _weights_loops,
+            _weights_torch,
+            _weights_parameters,
+            lambda c, d, s: (np.einsum("uvio->oiuv", c), _dense(d, s)),
+        ],
         wrong=[
             ("all axes reversed", lambda c, d, s: (c.T, _dense(d, s)), "rows and columns are swapped"),
             (
@@ -136,6 +196,14 @@ CASES = {
                     d.reshape(s[1], s[2], s[0], -1).transpose(3, 2, 1, 0).reshape(d.shape[::-1]),
                 ),
                 "row by row",
+            ),
+            (
+                "D last",
+                lambda c, d, s: (
+                    _conv(c),
+                    d.reshape(s[1], s[2], s[0], -1).transpose(2, 0, 1, 3).reshape(d.shape[::-1]),
+                ),
+                "D is still the last axis",
             ),
             ("dense not transposed", lambda c, d, s: (_conv(c), _dense(d, s).T), "(out, in)"),
             (
@@ -160,6 +228,23 @@ CASES = {
                 lambda i, t, n, p, f: _item(i, t, (n + 1) % len(t), p, f),
                 "another item's picture",
             ),
+            (
+                "by the largest",
+                lambda i, t, n, p, f: (_item(i, t, n, p, f, scale=max(i[n].max(), 1))[0], t[n]),
+                "the largest byte there is",
+            ),
+            (
+                "uint8 shares",
+                lambda i, t, n, p, f: (_item(i // 255 * 255, t, n, p, f)[0], t[n]),
+                "lost their fractions",
+            ),
+            ("centred", lambda *a: ((_item(*a)[0] - 0.5) / 0.25, a[1][a[2]]), "centred already"),
+            (
+                "grey three times",
+                lambda i, t, n, p, f: (np.stack([i[n] / np.float32(255)] * 3), t[n]),
+                "ink three times",
+            ),
+            ("label first", lambda *a: _item(*a)[::-1], "the other way round"),
             ("all labels", lambda *a: (_item(*a)[0], a[1]), "that of this item"),
             ("index", lambda *a: (_item(*a)[0], a[2]), "the index, not the label"),
         ],
@@ -171,13 +256,30 @@ CASES = {
             ("step before backward", _step("zlsb"), "Nothing has changed"),
             ("zero_grad in between", _step("lbzs"), "Nothing has changed"),
             ("no step", _step("zlb"), "Nothing has changed"),
-            ("two steps", _step("zlbss"), "taken twice"),
+            ("two steps", _step("zlbss"), "twice as long"),
             ("uphill", _step(factor=-1), "uphill"),
             ("a tensor", _step(give=lambda value: value), "A tensor came back"),
             ("a detached tensor", _step(give=lambda value: value.detach()), "A tensor came back"),
             ("the loss after", _after, "the loss after the step"),
             ("summed", _summed, "added up"),
-            ("evaluation mode", _step(train=False), "evaluation mode"),
+            ("evaluation mode", _step(train=False), "forward pass ran in evaluation mode"),
+            ("train() after the forward pass", _late, "forward pass ran in evaluation mode"),
+            ("train() at the end", _train_at_the_end, "forward pass ran in evaluation mode"),
+            ("eval() at the end", _eval_at_the_end, "left in evaluation mode"),
+            ("hard-coded loss", _hard_coded, "argument loss is not used"),
+            ("swapped", _with_loss(lambda loss, scores, t: loss(t, scores)), "Scores and labels are swapped"),
+            (
+                "softmax twice",
+                _with_loss(lambda loss, scores, t: loss(scores.softmax(dim=1), t)),
+                "Softmax is taken twice",
+            ),
+            ("backward twice", _backward_twice, "twice as long"),
+            (
+                "detached",
+                _with_loss(lambda loss, scores, t: loss(scores.detach(), t)),
+                "Nothing was remembered",
+            ),
+            ("item too early", _with_loss(lambda *a: a[0](*a[1:]).item()), "cannot go backward"),
         ],
         values_only=True,
     ),
@@ -189,6 +291,19 @@ CASES = {
             ("place k", lambda a, t, k: np.mean(_best(a, k)[:, -1] == t), "Only the class in place k"),
             ("a count", lambda a, t, k: _top(a, t, k) * len(t), "not what share"),
             ("rows", lambda a, t, k: np.any(_best(a, k) == t[:, None], axis=1), "One answer for each row"),
+            ("the others", lambda a, t, k: 1 - _top(a, t, k), "the share of the others"),
+            ("k - 1", lambda a, t, k: _top(a, t, k - 1) if k > 1 else 0.0, "not higher than itself"),
+            (
+                "argsort as ranks",
+                lambda a, t, k: np.mean(np.argsort(-a, axis=1)[np.arange(len(t)), t] < k),
+                "is no rank",
+            ),
+            ("isin", lambda a, t, k: np.mean(np.isin(t, _best(a, k))), "np.isin"),
+            (
+                "without the best",
+                lambda a, t, k: np.mean(np.any(np.argsort(a, axis=1)[:, -k:-1] == t[:, None], axis=1)),
+                "The best one is missing",
+            ),
             ("k + 1", lambda a, t, k: _top(a, t, k + 1), "k + 1"),
             ("mean of cells", lambda a, t, k: np.mean(_best(a, k) == t[:, None]), "divides by k"),
             (
@@ -211,6 +326,18 @@ CASES = {
             ("letters", lambda p, t, s: _words(p, t, 1), "These are the letters"),
             ("never closed", _never_closed, "The last word is missing"),
             ("greater or equal", lambda *a: _words(*a, least=np.greater_equal), "not equal"),
+            (
+                "start and length",
+                lambda *a: np.column_stack([_words(*a)[:, 0], np.diff(_words(*a), axis=1)[:, 0]]),
+                "is a length",
+            ),
+            ("threshold ignored", lambda p, t, s: _words(p, 0, s), "The threshold is not used"),
+            ("pairs", _joined_pairs, "Only pairs"),
+            (
+                "into the gap",
+                lambda p, t, s: np.minimum(_words(p, t, s) + [0, 1], len(p)),
+                "one column into the gap",
+            ),
             ("two rows", lambda *a: _words(*a).T, "two rows"),
             ("empty", lambda *a: _words(*a) if len(_words(*a)) else np.array([]), "shape (0, 2)"),
         ],

@@ -18,7 +18,8 @@ also serves 1, the choice at 20 also 10. `score` then runs three seeds: a seed d
 start and other batches. Greek gets all numbers of examples, the others 5 and 20. The nearest neighbours see
 four paintings of each example. `steps` and `forgetting` take their rates from the same choice. The
 handwritten digits are chosen likewise, at 5 examples and at all; there the winners lay at both ends of the
-five rates, so one was added at each end.
+five rates, so one was added at each end. These two rates and the Chinese rows of `steps` came after the
+first scores had been seen.
 
 On a core of its own, `choose` takes about 5 minutes for Greek and 4 for the others, `score` 4 and 2,
 `steps` 2, `forgetting` 3, `digits` 4.

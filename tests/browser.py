@@ -8,9 +8,11 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from contextlib import contextmanager
+from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
@@ -29,7 +31,7 @@ MOMENT = 120_000  # milliseconds for anything else: one page, one cell, one clic
 CONNECTED = "document.querySelector('#jp-main-statusbar')?.innerText.includes('| Idle')"
 STATE = """() => {  // of the notebook: "done", what went wrong, or nothing yet
   const seen = where => document.querySelector(where)?.innerText.trim().slice(0, 800);
-  const wrong = seen('.jp-Dialog-content') || seen('[data-mime-type="application/vnd.jupyter.error"]');
+  const wrong = seen('.jp-Dialog-content') || seen('[data-mime-type$="jupyter.stderr"]');  // errors too
   const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
   return wrong || (prompts.every(prompt => /\\d/.test(prompt.innerText)) ? 'done' : '');
 }"""
@@ -99,8 +101,18 @@ def ask(server, path, method="GET"):
         return answer.status, answer.read().decode()
 
 
-def copy_course(folder):
-    """What JupyterLab needs to serve the course, in `folder`; the chapters as if nobody had run them."""
+@contextmanager
+def course():
+    """The course's own JupyterLab on a copy of the chapters that nobody has run yet."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        copy, home = Path(folder, "course"), Path(folder, "home")
+        home.mkdir()
+        _copy_course(copy)
+        with lab(copy, home) as server:
+            yield server
+
+
+def _copy_course(folder):
     for name in ("labconfig", "solutions"):
         shutil.copytree(ROOT / name, folder / name)
     (folder / "notebooks").mkdir()
@@ -135,7 +147,7 @@ class Chapter:
         self.server, self.path, self.photo = server, path, photo
         self.ids = [cell["id"] for cell in cells(path)]
         self.page_errors, self.outside = [], []
-        self.page = chrome.new_page(viewport={"width": 1400, "height": 1000}, device_scale_factor=2)
+        self.page = chrome.new_page(viewport={"width": 1400, "height": 1000}, device_scale_factor=1.5)
         self.page.set_default_timeout(MOMENT)
         self.page.on("pageerror", lambda error: self.page_errors.append(str(error)))
         address, _, token = server
@@ -168,6 +180,9 @@ class Chapter:
                 "([cell, before]) => /\\d/.test(cell.innerText) && cell.innerText != before",
                 arg=[self.cell(each).locator(".jp-InputPrompt").element_handle(), before],
             )
+
+    def state(self):
+        return self.page.evaluate(STATE)
 
     def prompt(self, cell_id):
         return self.cell(cell_id).locator(".jp-InputPrompt").inner_text()

@@ -1,10 +1,12 @@
 """A learner's session: every chapter in JupyterLab, in a real browser, run, looked at, and answered."""
 
 import re
+from contextlib import closing
 
 import pytest
+from PIL import Image
 
-from tests import browser
+from tests import browser, picture
 from tests.browser import photographed
 from tests.notebooks import CHAPTERS, ROOT, code, prose, source
 
@@ -22,11 +24,8 @@ SLIDER = re.compile(r"\b(plots\.slider|interact)\(")
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """The course's own JupyterLab on a copy of the chapters that nobody has run yet."""
-    folder = tmp_path_factory.mktemp("course")
-    browser.copy_course(folder)
-    with browser.lab(folder, tmp_path_factory.mktemp("home")) as server:
+def server():
+    with browser.course() as server:
         yield server
 
 
@@ -34,18 +33,16 @@ def server(tmp_path_factory):
 def chapter(request, chrome, server, tmp_path_factory):
     """A chapter, open, with all its cells run."""
     photo = tmp_path_factory.getbasetemp() / f"{request.param.stem}.png"
-    opened = browser.Chapter(chrome, server, request.param, photo)
-    try:
+    with closing(browser.Chapter(chrome, server, request.param, photo)) as opened:
         opened.run_all()
         yield opened
-    finally:
-        opened.close()
 
 
 @photographed
-def test_every_cell_runs_without_error_or_warning(chapter):
-    wrong = chapter.page.locator('[data-mime-type$="jupyter.error"], [data-mime-type$="jupyter.stderr"]')
-    assert wrong.all_inner_texts() == []
+def test_every_cell_runs_in_order_without_error_or_warning(chapter):
+    prompts = [chapter.prompt(cell["id"]) for cell in code(chapter.path)]
+    assert prompts == [f"[{number}]:" for number in range(1, len(prompts) + 1)]
+    assert chapter.state() == "done"
 
 
 @photographed
@@ -101,6 +98,14 @@ def test_typed_answers_take_an_exercise_from_not_attempted_to_failed_to_passed(c
     answer = source(ROOT / "solutions" / chapter.path.name, stub["id"].removesuffix("stub") + "answer")
     chapter.type(stub["id"], answer)
     assert re.search(r"✓ .*: passed\. Tested: ", chapter.output(check))
+
+
+@pytest.mark.parametrize("chapter", [p for p in GROUPED if p.values[0] == picture.CHAPTER], indirect=True)
+@photographed
+def test_readme_picture_shows_what_chapter_03_shows(chapter):
+    now, stored = picture.take(chapter), Image.open(picture.TARGET)
+    assert now.width == stored.width and abs(now.height - stored.height) < 0.05 * stored.height
+    assert picture.difference(now, stored) < 0.013, "run: python -m tests.picture"
 
 
 def without_code(text):

@@ -9,7 +9,6 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests import picture
 from tests.notebooks import CHAPTERS, ROOT, cells
 
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
@@ -108,8 +107,3 @@ def test_readme_commands_exist_in_the_makefile():
     )
     there = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
     assert named <= there, named - there
-
-
-def test_readme_picture_is_the_one_that_chapter_03_shows():
-    png, _ = picture.stored_picture()
-    assert png == picture.TARGET.read_bytes(), "run: python -m tests.picture"

@@ -34,7 +34,7 @@ class Renderer(IPythonRenderer):
 
 def prepared(tex):
     """The formula as the converter needs it: each matrix in a group of its own, as high as itself."""
-    tex = tex.replace("{aligned}", "{align*}").replace(r"\ln ", r"\ln\, ")
+    tex = re.sub(r"\\(ln|cos|sin) ", r"\\\1\\, ", tex.replace("{aligned}", "{align*}"))
     tex = re.sub(r"\\begin\{pmatrix\}.*?\\end\{pmatrix\}", r"{\g<0>}", tex, flags=re.S)
     return re.sub(r"\\left\(.*?\\right\)", r"{\g<0>}", tex, flags=re.S)
 

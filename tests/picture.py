@@ -1,7 +1,9 @@
 """Take the README's picture in JupyterLab, from chapter 03: python -m tests.picture."""
 
 import io
+import tempfile
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -45,7 +47,8 @@ def difference(one, other):
 
 if __name__ == "__main__":
     with browser.browser() as chrome, browser.course() as server:
-        with closing(browser.Chapter(chrome, server, CHAPTER, "picture-failed.png")) as chapter:
+        photo = Path(tempfile.gettempdir(), "picture-failed.png")
+        with closing(browser.Chapter(chrome, server, CHAPTER, photo)) as chapter:
             chapter.run_all()
             take(chapter).save(TARGET, optimize=True)
     print(f"{TARGET.relative_to(ROOT)}: {TARGET.stat().st_size:,} bytes")

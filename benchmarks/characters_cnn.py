@@ -11,22 +11,20 @@ the weights. Adam with a one-cycle schedule (Smith & Topin 2018), three epochs, 
 `choose` takes about nine minutes of two cores, `score` six, `save` one.
 """
 
-import csv
 import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
+from tables import read, write
 from torch.nn.functional import cross_entropy
 
 from helpers import data, models, train
 
-HERE = Path(__file__).parent
 RATES, SEEDS, ALPHABETS = (1e-3, 2e-3, 4e-3, 8e-3), range(5), ("digits", "latin")
 EPOCHS, BATCH = 3, {"digits": 32, "latin": 64}
 
@@ -117,18 +115,6 @@ def save():
     save_file(weights, f"{path}.part")
     os.replace(f"{path}.part", path)
     print(f"test {accuracy(model, 'latin', 'test'):.4f}, {seconds:.0f} s; now write its SHA-256 into data.py")
-
-
-def read(name):
-    with open(HERE / name, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def write(name, rows):
-    with open(HERE / name, "w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, rows[0], lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
 
 
 if __name__ == "__main__":

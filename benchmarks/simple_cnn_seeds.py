@@ -9,19 +9,17 @@ the smaller rate. `score` trains the winner five times and keeps what it finds. 
 and repeats seed 0. `choose` takes a quarter of an hour of one core, `score` two minutes.
 """
 
-import csv
 import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
-from pathlib import Path
 
 import numpy as np
+from tables import read, write
 
 from helpers import data, functional, nn, optim, train
 
-HERE = Path(__file__).parent
 RATES, EPOCHS, SEEDS = (0.01, 0.02, 0.04), (3, 4), range(5)
 MOMENTUM, BATCH, LAST = 0.9, 32, 0.2  # the last epoch runs at LAST times the rate
 
@@ -78,8 +76,7 @@ def choose():
 
 def winner():
     """(lr, epochs) by the rule, from the table that `choose` wrote."""
-    with open(HERE / "simple_cnn_settings.csv", encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read("simple_cnn_settings.csv")
     scores = {}
     for row in rows:
         scores.setdefault((float(row["lr"]), int(row["epochs"])), []).append(float(row["val"]))
@@ -100,13 +97,6 @@ def score():
 
 def threads():
     return int(os.environ.get("OMP_NUM_THREADS", os.cpu_count()))
-
-
-def write(name, rows):
-    with open(HERE / name, "w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, rows[0], lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
 
 
 if __name__ == "__main__":

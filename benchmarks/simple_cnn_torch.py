@@ -12,6 +12,7 @@ import time
 import numpy as np
 import simple_cnn_seeds as recipe
 import torch
+from tables import write
 from torch.nn.functional import cross_entropy
 
 from helpers import models, nn, train
@@ -38,7 +39,7 @@ def main():
         scores = {split: f"{recipe.accuracy(model, split):.4f}" for split in ("val", "test")}
         rows.append({"seed": seed, **scores, "seconds": round(seconds), "threads": torch.get_num_threads()})
         print(rows[-1], flush=True)
-    recipe.write("simple_cnn_torch.csv", rows)
+    write("simple_cnn_torch.csv", rows)
 
 
 if __name__ == "__main__":

@@ -33,14 +33,32 @@ def few_shot(answer):
     if missed := set(range(len(mixed))) - set(np.concatenate(draws).tolist()):
         hint = "Some examples can never be drawn: choose among all rows of a class, not its first ones."
         raise Failed(hint, given, "each row now and then, in 30 draws", f"never row {min(missed)}")
+    if all(_neighbours(draw[3:6], np.flatnonzero(mixed == 5)) for draw in draws):
+        hint = (
+            "Always neighbouring rows of a class. Neighbours are often alike, as letters of one family are "
+            "here: draw each row by itself, rng.choice(rows, shots, replace=False)."
+        )
+        raise Failed(hint, given, "rows from all over the class", describe(draws[0]))
     _refuses_too_few(answer)
+
+
+def _neighbours(drawn, rows):
+    """Whether the rows drawn follow each other in `rows`, the end joined to the beginning."""
+    places = np.searchsorted(rows, drawn)
+    return any(set((start + np.arange(len(places))) % len(rows)) == set(places) for start in places)
 
 
 def _drawn(answer, labels, shots, seed):
     """The rows drawn, after all that one draw can show."""
     given = f"{describe(labels, 'labels')}\nshots = {shots}, rng = np.random.default_rng({seed})"
     copy = labels.copy()
-    got = np.asarray(call(answer, (copy, shots, np.random.default_rng(seed)), given))
+    try:
+        got = np.asarray(call(answer, (copy, shots, np.random.default_rng(seed)), given))
+    except Failed as error:
+        if labels.min() > 0 and error.got.startswith("ValueError"):
+            hint = "Class numbers may have gaps, here 2, 5 and 7: loop over np.unique(labels)."
+            raise Failed(hint, given, error.expected, error.got) from None
+        raise
     if not np.array_equal(copy, labels):
         raise Failed("Your function writes into its input labels.", given, "labels unchanged", describe(copy))
     want = np.repeat(np.unique(labels), shots)
@@ -61,11 +79,27 @@ def _drawn(answer, labels, shots, seed):
         raise Failed("`shots` examples in all, not of each class.", **shown)
     if got.shape != want.shape or got.min() < 0 or got.max() >= len(labels):
         raise Failed(f"There should be {len(want)} indices between 0 and {len(labels) - 1}.", **shown)
+    counts = np.unique(labels, return_counts=True)[1]
+    within = got.reshape(-1, shots)  # (K, shots)
+    if (
+        (within < counts[:, None]).all()
+        and all(len(set(part)) == shots for part in within.tolist())
+        and not np.array_equal(labels[got], want)
+    ):
+        raise Failed(
+            "These are places within each class, counted from 0. Draw from np.flatnonzero(labels == k), the "
+            "rows where the class stands in `labels`.",
+            **shown,
+        )
     if len(set(got.tolist())) < len(got):
         raise Failed("An example is drawn twice: rng.choice puts back unless replace=False.", **shown)
     if not np.array_equal(labels[got], want):
         if np.array_equal(np.sort(labels[got]), want):
-            raise Failed("Draw within each class, and give the examples class after class.", **shown)
+            raise Failed(
+                "The right numbers in the wrong order: draw within each class, and put the draws class after "
+                "class, in the order of np.unique(labels).",
+                **shown,
+            )
         shown["got"] += f" with labels {labels[got].tolist()}"
         raise Failed(
             "Not the same number of each class. Draw within each class: chance alone does not share out "
@@ -76,7 +110,7 @@ def _drawn(answer, labels, shots, seed):
 
 
 def _refuses_too_few(answer):
-    labels = np.array([0, 0, 0, 1, 1])
+    labels = np.array([0, 0, 0, 0, 0, 1, 1])  # seven in all: more than 2 · 3, and yet too few
     given = f"{describe(labels, 'labels')}\nshots = 3: class 1 has two examples"
     try:
         got = answer(labels, 3, np.random.default_rng(0))
@@ -108,38 +142,30 @@ def nearest_class_mean(answer):
         labels = rng.permutation(np.concatenate([np.arange(K), rng.integers(0, K, M - K)]))
         known = rng.normal(size=(M, D)) + 1.5 * rng.normal(size=(K, D))[labels] + 2
         cases.append((known, labels, rng.normal(size=(N, D)) * 2 + 2))
+    several = [case for case in cases if case[0].shape[1] > 1]  # with one feature, slips tie
+    got, wrong = [_try(answer, case) for case in several], [_slips(*case) for case in several]
+
+    def made(slip):
+        """Whether all answers so far are those of one slip: an example of two numbers fits too many."""
+        return lambda _: all(
+            g is not None and np.array_equal(g, w[slip]) for g, w in zip(got, wrong, strict=True)
+        )
+
     for known, labels, asked in cases:
         K = labels.max() + 1
-        means = [[np.mean([known[m, d] for m in range(len(known)) if labels[m] == k])
-                  for d in range(known.shape[1])] for k in range(K)]  # fmt: skip
-        means = np.array(means)
-        sums = means * np.bincount(labels)[:, None]
-        distance = _distances(asked, means)
-        to_examples = _distances(asked, known)
+        distance = _distances(asked, _means(known, labels))
+        smallest = distance.min(axis=1)
         expect(
             answer,
             {"known": known, "labels": labels, "asked": asked},
             distance.argmin(axis=1),
-            mistakes=[
+            mistakes=[(hint, made(hint)) for hint in wrong[0]]
+            + [
                 (
-                    "That is the label of the nearest single example. Average the features of each class "
-                    "first, and compare with the means.",
-                    labels[to_examples.argmin(axis=1)],
-                ),
-                ("These are rows of `known`, not classes.", to_examples.argmin(axis=1)),
-                ("The farthest mean wins here: take the smallest distance, argmin.", distance.argmax(axis=1)),
-                (
-                    "Sums, not means: a class with more examples would lie further away.",
-                    _distances(asked, sums).argmin(axis=1),
-                ),
-                (
-                    "The largest dot product wins here, which favours long means. The squared distance is "
-                    "|f|² - 2 f·μ + |μ|².",
-                    (asked @ means.T).argmax(axis=1),
-                ),
-                (
-                    "The differences are added up without squaring, so that they cancel.",
-                    np.array([[(a - m).sum() for m in means] for a in asked]).argmin(axis=1),
+                    "These are the smallest distances themselves. Which class has it: argmin, not min.",
+                    lambda got, d=smallest: (
+                        got.shape == d.shape and (np.allclose(got, d) or np.allclose(got**2, d))
+                    ),
                 ),
                 (
                     "These are distances, or scores. Return the class with the smallest one for each row.",
@@ -150,7 +176,62 @@ def nearest_class_mean(answer):
                     lambda got, K=K, asked=asked: got.shape == (K,) != (len(asked),),
                 ),
             ],
+            errors=[
+                (
+                    "all input arrays must have the same shape",
+                    "A class mean has D numbers: average over the examples, mean(axis=0), not over the "
+                    "features.",
+                )
+            ],
         )
+
+
+def _try(answer, case):
+    try:
+        with np.errstate(all="ignore"):
+            return np.asarray(answer(*(array.copy() for array in case)))
+    except (Exception, SystemExit):
+        return None
+
+
+def _means(known, labels):
+    return np.array([[np.mean([row[d] for row, label in zip(known, labels, strict=True) if label == k])
+                      for d in range(known.shape[1])] for k in range(labels.max() + 1)])  # fmt: skip
+
+
+def _slips(known, labels, asked):
+    """Hint → what its slip answers."""
+    means, examples = _means(known, labels), _distances(asked, known)
+    dots, squares = asked @ means.T, (means**2).sum(axis=1)
+    single = np.array([known[labels == k].mean() for k in range(len(means))])
+    differences = asked[:, None] - means  # (N, K, D)
+    return {
+        "That is the label of the nearest single example. Average the features of each class first, and "
+        "compare with the means.": labels[examples.argmin(axis=1)],
+        "These are rows of `known`, not classes.": examples.argmin(axis=1),
+        "The farthest mean wins here: take the smallest distance, argmin.": (
+            _distances(asked, means).argmax(axis=1)
+        ),
+        "Sums, not means: a class with more examples would lie further away.": (
+            _distances(asked, means * np.bincount(labels)[:, None]).argmin(axis=1)
+        ),
+        "The largest dot product wins here, which favours long means. The squared distance is "
+        "|f|² - 2 f·μ + |μ|².": dots.argmax(axis=1),
+        "The factor 2 is missing: |f - μ|² is |f|² - 2 f·μ + |μ|².": (squares - dots).argmin(axis=1),
+        "The largest cosine wins here: it looks at directions alone, and forgets the lengths.": (
+            (dots / np.sqrt(squares)).argmax(axis=1)
+        ),
+        "One number for each class: .mean() without an axis averages over the features too. A mean has D "
+        "numbers: mean(axis=0).": (
+            ((asked[:, None] - single[None, :, None]) ** 2).sum(axis=2).argmin(axis=1)
+        ),
+        "The differences are added up without squaring, so that they cancel.": (
+            differences.sum(axis=2).argmin(axis=1)
+        ),
+        "Absolute differences are added up. The squared distance squares each one first.": (
+            np.abs(differences).sum(axis=2).argmin(axis=1)
+        ),
+    }
 
 
 def _distances(asked, points):
@@ -207,7 +288,18 @@ def _right_layers(network, layers, given):
         if all(p.requires_grad != (_layer(n) in layers) for n, p in network.named_parameters()) and layers:
             hint = "The wrong way round: the layers named are the ones to train, all others are frozen."
         elif want and all(not p.requires_grad for p in network.parameters()):
-            hint = "Nothing is left to train: set requires_grad = True again for the layers named."
+            hint = (
+                "Nothing is left to train: set requires_grad = True for the layers named. Their parameters "
+                f"are called '{layers[0]}.weight' and '{layers[0]}.bias', never '{layers[0]}': compare what "
+                "stands before the dot."
+            )
+        elif want and all(
+            p.requires_grad == (_layer(n) == layers[-1]) for n, p in network.named_parameters()
+        ):
+            hint = (
+                "Only the last of the layers named is left to train: each round of the loop over `layers` "
+                "freezes the layer of the round before. Freeze all of them once, before the loop."
+            )
         elif want and name.endswith("bias"):
             hint = "Biases are parameters too: a layer's name begins both its weight and its bias."
         elif not want and all(p.requires_grad for p in network.parameters()):
@@ -234,6 +326,7 @@ def _right_count(got, network, given):
         want,
         mistakes=[
             ("That counts tensors. Count the numbers in them: parameter.numel().", len(wanted)),
+            ("len counts the rows of a weight. Count its numbers: parameter.numel().", sum(map(len, wanted))),
             ("That is the number of all parameters. Count those that are left to train.", total),
             ("That is the number of frozen parameters.", total - want),
             ("The weights alone: biases are parameters too.", sum(p.numel() for p in wanted if p.ndim > 1)),
@@ -243,7 +336,7 @@ def _right_count(got, network, given):
 
 @check(
     "9.4",
-    tested="the example, factors 2.6, 10 and 1, depths 1, 4 and 6",
+    tested="the example, factors 2.6, 10, 2 and 1, depths from 1 to 6",
     hints=(
         "The last layer is 0 divisions away from lr, the one before it 1, the first depth - 1.",
         "lr / factor ** np.arange(depth)[::-1]",
@@ -251,7 +344,14 @@ def _right_count(got, network, given):
 )
 def layer_rates(answer):
     """lr, factor, depth → (depth,), the first layer's rate first"""
-    for lr, factor, depth in ((0.9, 3, 3), (0.01, 2.6, 4), (0.03, 10, 6), (0.5, 4, 1), (0.2, 1, 4)):
+    for lr, factor, depth in (
+        (0.9, 3, 3),
+        (0.01, 2.6, 4),
+        (0.3, 10, 4),
+        (0.4, 2, 6),
+        (0.5, 4, 1),
+        (0.2, 1, 4),
+    ):
         rates = [lr]
         while len(rates) < depth:
             rates.insert(0, rates[0] / factor)
@@ -285,7 +385,13 @@ def layer_rates(answer):
                     np.linspace(want[0], lr, depth) if depth > 2 else np.nan,
                 ),
             ],
-            tol=1e-9,
+            errors=[
+                (
+                    "negative integer powers",
+                    "NumPy does not raise whole numbers to negative powers: divide by factor ** n, or begin "
+                    "with float(factor).",
+                )
+            ],
         )
 
 
@@ -317,6 +423,10 @@ def forgetting(answer):
             {"scores": scores},
             want,
             mistakes=[
+                (
+                    "An absolute value hides what a task gained: keep the sign, a gain is negative.",
+                    np.abs(want) if (want < 0).any() else np.nan,
+                ),
                 ("The sign is turned round: what is lost counts as positive.", -want),
                 (
                     "Measured from the score right after the task was learned. It may have risen since: take "
@@ -324,8 +434,8 @@ def forgetting(answer):
                     diagonal[:-1],
                 ),
                 (
-                    "The last row is among the best scores here, so that a gain counts as 0. Look at the "
-                    "rows before it.",
+                    "The last row is among the best scores, or the result is cut off at 0, so that a gain "
+                    "counts as 0. Take the rows before the last, and keep the sign.",
                     whole[:-1],
                 ),
                 (
@@ -342,6 +452,26 @@ def forgetting(answer):
                     lambda got, T=T: got.shape == (T,),
                 ),
                 ("That is the mean over tasks. Give one number for each.", want.mean()),
+                (
+                    "Only the rows since a task was learned. All rows before the last count.",
+                    [scores[k:-1, k].max() - scores[-1, k] for k in range(T - 1)],
+                ),
+                (
+                    "One best score for all tasks: each column has its own, max(axis=0).",
+                    scores[:-1, :-1].max() - scores[-1, :-1],
+                ),
+                (
+                    "One best score for all tasks: each column has its own, max(axis=0).",
+                    scores[:-1].max() - scores[-1, :-1],
+                ),
+                (
+                    "The first task is missing. The last one is to be left out.",
+                    (scores[:-1] - scores[-1]).max(axis=0)[1:],
+                ),
+                (
+                    "Divided by the best score: give the plain difference.",
+                    want / scores[:-1, :-1].max(axis=0),
+                ),
                 (
                     "The scores before the last row are averaged: take their largest.",
                     scores[:-1, :-1].mean(axis=0) - scores[-1, :-1],
@@ -377,7 +507,8 @@ def prepare(answer):
             want[:, c], bytes_[:, c] = (x - mean[c]) / std[c], (images - mean[c]) / std[c]
             own[:, c], squared[:, c], unscaled[:, c] = (x - a) / b, (x - mean[c]) / std[c] ** 2, x - mean[c]
         x = want * std[None, :, None, None] + mean[None, :, None, None]
-        expect(
+        m, d, grey = mean[:, None, None], std[:, None, None], images[:, None] / 255
+        got = expect(
             answer,
             {"images": images, "mean": mean, "std": std},
             want,
@@ -395,6 +526,31 @@ def prepare(answer):
                 ("The mean is gone, but nothing is divided by std.", unscaled),
                 ("In [0, 1], but not normalised: subtract mean, divide by std, channel by channel.", x),
                 ("Multiplied by std: divide.", unscaled * std[None, :, None, None]),
+                ("The mean is added: subtract it.", (grey + m) / d),
+                ("Divided by std before the mean is subtracted: the mean first.", grey / d - m),
+                ("The channels are turned round: red is the first.", (grey - m[::-1]) / d[::-1]),
+                (
+                    "`//` throws away what stands behind the point, so that all but 255 becomes 0: take `/`.",
+                    (images[:, None] // 255 - m) / d,
+                ),
+                (
+                    "The channels come first, the pictures second: stack along axis 1, for (N, 3, H, W).",
+                    lambda got, want=want: (
+                        got.shape == want.swapaxes(0, 1).shape and np.allclose(got.swapaxes(0, 1), want)
+                    ),
+                ),
+                (
+                    "The numbers are right, their order is not: reshape does not move an axis, transpose "
+                    "does.",
+                    lambda got, want=want: (
+                        got.shape == want.shape
+                        and np.allclose(np.sort(got, axis=None), np.sort(want, axis=None))
+                    ),
+                ),
+                (
+                    "The same mean and std for all channels: each channel has its own.",
+                    lambda got, want=want: got.shape == want.shape and np.allclose(got, got[:, :1]),
+                ),
                 (
                     "The channel stands last. PyTorch's networks take (N, 3, H, W).",
                     lambda got, want=want: (
@@ -403,7 +559,12 @@ def prepare(answer):
                 ),
                 (
                     "There is no axis of three channels: repeat the grey picture, images[:, None].",
-                    lambda got, want=want: got.ndim == 3 or (got.ndim == 4 and got.shape[1] == 1),
+                    lambda got: got.ndim == 3,
+                ),
+                (
+                    "One channel is left in place of three channels: each needs a mean and std of its own, "
+                    "mean[:, None, None] of shape (3, 1, 1).",
+                    lambda got: got.ndim == 4 and got.shape[1] == 1,
                 ),
                 (
                     "256 is not the largest byte: 255 becomes 1.",
@@ -411,12 +572,19 @@ def prepare(answer):
                 ),
             ],
             tol=1e-5,
-            dtype=np.float32,
             errors=[
+                (
+                    "non-broadcastable output|output with casting|ufunc output",
+                    "`-=` and `/=` write into the array on the left, which has one channel, or bytes. Make a "
+                    "new one: x = (x - mean[:, None, None]) / std[:, None, None].",
+                ),
                 (
                     "broadcast|shapes",
                     "mean (3,) meets the last axis of the pictures, their columns. Give it the shape "
                     "(3, 1, 1): mean[:, None, None].",
-                )
+                ),
             ],
         )
+        if got.dtype != np.float32:
+            hint = "The numbers are right, their type is not: networks take float32, end with .astype(np.float32)."
+            raise Failed(hint, describe(images, "images"), "dtype float32", f"dtype {got.dtype}")

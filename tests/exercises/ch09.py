@@ -1,6 +1,7 @@
 """Answers to chapter 09."""
 
 import numpy as np
+import torch
 
 from tests.exercises import Case
 
@@ -56,6 +57,33 @@ def _asserts(labels, shots, rng):
 
 def _any_rows(labels, shots, rng):
     return rng.permutation(len(labels))[: shots * len(np.unique(labels))]
+
+
+def _block(labels, shots, rng):
+    return _few_shot(labels, shots, rng, lambda rows, rng: np.roll(rows, rng.integers(len(rows)))[:shots])
+
+
+def _within(labels, shots, rng):
+    """Places within each class."""
+    counts = np.unique(labels, return_counts=True)[1]
+    if counts.min() < shots:
+        raise ValueError("too few examples")
+    return np.concatenate([rng.choice(count, shots, replace=False) for count in counts])
+
+
+def _total_only(labels, shots, rng):
+    if len(labels) < shots * len(np.unique(labels)):
+        raise ValueError("too few examples")
+    return _few_shot(labels, shots, rng, refuse=False)
+
+
+def _no_gaps(labels, shots, rng):
+    parts = [rng.choice(np.flatnonzero(labels == k), shots, replace=False) for k in range(labels.max() + 1)]
+    return np.concatenate(parts)
+
+
+def _interleaved(labels, shots, rng):
+    return _few_shot(labels, shots, rng).reshape(-1, shots).T.ravel()
 
 
 def _own_rng(labels, shots, rng):
@@ -122,6 +150,13 @@ def _freezes_only(network, layers):
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
+def _resets(network, layers):
+    network.requires_grad_(False)
+    for layer in layers:
+        _train_only(network, [layer])
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
 def _on_the_layer(network, layers):
     for name, module in network.named_children():
         module.requires_grad = name in layers
@@ -170,6 +205,12 @@ def _prepare_last(images, mean, std):
     return ((images[..., None] / 255 - mean) / std).astype(np.float32)
 
 
+def _prepare_in_place(images, mean, std):
+    x = images[:, None] / 255
+    x -= mean[:, None, None]
+    return (x / std[:, None, None]).astype(np.float32)
+
+
 CASES = {
     "few_shot": Case(
         right=[_few_shot, _by_sorting],
@@ -187,6 +228,11 @@ CASES = {
             ("a mask", lambda y, s, rng: np.isin(np.arange(len(y)), _few_shot(y, s, rng)), "mask"),
             ("(K, shots)", lambda y, s, rng: _few_shot(y, s, rng).reshape(-1, s), "end to end"),
             ("shuffled", lambda y, s, rng: np.sort(_few_shot(y, s, rng))[::-1], "class after class"),
+            ("neighbours", _block, "neighbouring rows"),
+            ("places within the class", _within, "places within each class"),
+            ("the total only", _total_only, "in silence"),
+            ("no gaps", _no_gaps, "gaps"),
+            ("interleaved", _interleaved, "wrong order"),
             ("in all", lambda y, s, rng: rng.permutation(len(y))[:s], "in all"),
             ("sorts its input", lambda y, s, rng: (_few_shot(y, s, rng), y.sort())[0], "writes into"),
         ],
@@ -210,6 +256,32 @@ CASES = {
                 "without squaring",
             ),
             ("distances", lambda f, y, a: _distances(a, _means(f, y)), "Return the class"),
+            (
+                "factor 2 forgotten",
+                lambda f, y, a: (a @ _means(f, y).T - (_means(f, y) ** 2).sum(axis=1)).argmax(axis=1),
+                "factor 2",
+            ),
+            (
+                "cosine",
+                lambda f, y, a: (a @ (_means(f, y) / np.linalg.norm(_means(f, y), axis=1)[:, None]).T).argmax(
+                    1
+                ),
+                "cosine",
+            ),
+            ("absolute", lambda f, y, a: _distances(a, _means(f, y), 1).argmin(axis=1), "Absolute"),
+            ("min", lambda f, y, a: _distances(a, _means(f, y)).min(axis=1), "not min"),
+            (
+                "mean of everything",
+                lambda f, y, a: _distances(
+                    a, np.array([np.full(f.shape[1], f[y == k].mean()) for k in range(y.max() + 1)])
+                ).argmin(axis=1),
+                "without an axis",
+            ),
+            (
+                "mean over features",
+                lambda f, y, a: np.stack([f[y == k].mean(axis=1) for k in range(y.max() + 1)]),
+                "not over the features",
+            ),
             ("over the wrong axis", lambda f, y, a: _distances(a, _means(f, y)).argmin(axis=0), "each class"),
         ],
     ),
@@ -232,6 +304,9 @@ CASES = {
             ),
             ("weights alone", lambda n, ls: _train_only(n, ls, _weight_of), "Biases are parameters too"),
             ("biases left on", lambda n, ls: _train_only(n, ls, _or_bias), "bias is frozen too"),
+            ("whole names", lambda n, ls: _train_only(n, ls, lambda x, ls: x in ls), "before the dot"),
+            ("the last layer only", _resets, "Only the last"),
+            ("len", lambda n, ls: _counts(n, ls, lambda p: len(p) * p.requires_grad), "rows of a weight"),
             ("counts tensors", lambda n, ls: _counts(n, ls, lambda p: p.requires_grad), "counts tensors"),
             ("counts all", lambda n, ls: _counts(n, ls, lambda p: p.numel()), "all parameters"),
             (
@@ -243,7 +318,12 @@ CASES = {
         values_only=True,
     ),
     "layer_rates": Case(
-        right=[lambda lr, f, d: lr / f ** np.arange(d)[::-1].astype(float), _rates_loop],
+        right=[
+            lambda lr, f, d: lr / f ** np.arange(d)[::-1].astype(float),
+            _rates_loop,
+            lambda lr, f, d: (lr / f ** np.arange(d)[::-1]).astype(np.float32),
+            lambda lr, f, d: torch.tensor([lr / f**n for n in reversed(range(d))]),
+        ],
         wrong=[
             ("reversed", lambda lr, f, d: lr / _powers(lr, f, d), "turned round"),
             ("growing downwards", lambda lr, f, d: lr * _powers(lr, f, d)[::-1], "grow towards the first"),
@@ -251,6 +331,7 @@ CASES = {
             ("multiples", lambda lr, f, d: lr / np.maximum(1, f * np.arange(d)[::-1]), "a power"),
             ("one too many", lambda lr, f, d: lr / f / _powers(lr, f, d)[::-1], "One division too many"),
             ("all alike", lambda lr, f, d: [lr] * d, "same rate"),
+            ("negative powers", lambda lr, f, d: lr * f ** -np.arange(d)[::-1], "negative powers"),
             ("linear", lambda lr, f, d: np.linspace(lr / f ** (d - 1), lr, d), "equal ratios"),
         ],
         values_only=True,
@@ -264,6 +345,16 @@ CASES = {
             ("from the first row", lambda s: (s[0] - s[-1])[:-1], "first row"),
             ("from the row before", lambda s: (s[-2] - s[-1])[:-1], "row before the last"),
             ("swapped", lambda s: _forgetting(s.T), "swapped"),
+            ("absolute", lambda s: np.abs(_forgetting(s)), "absolute value"),
+            ("cut at 0", lambda s: np.maximum(_forgetting(s), 0), "cut off at 0"),
+            (
+                "since it was learned",
+                lambda s: [s[k:-1, k].max() - s[-1, k] for k in range(len(s) - 1)],
+                "since a task was learned",
+            ),
+            ("one best for all", lambda s: s[:-1].max() - s[-1, :-1], "One best score"),
+            ("first task dropped", lambda s: (s[:-1] - s[-1]).max(axis=0)[1:], "first task is missing"),
+            ("relative", lambda s: _forgetting(s) / s[:-1, :-1].max(axis=0), "Divided by the best"),
             ("the last task too", lambda s: (s[:-1] - s[-1]).max(axis=0), "leave it out"),
             ("mean over tasks", lambda s: _forgetting(s).mean(), "mean over tasks"),
             ("mean of the rows", lambda s: (s[:-1].mean(axis=0) - s[-1])[:-1], "are averaged"),
@@ -283,7 +374,24 @@ CASES = {
             ("scaled only", lambda x, m, s: _prepare(x, 0 * m, 0 * s + 1), "not normalised"),
             ("times std", lambda x, m, s: _prepare(x, m, 1 / s), "Multiplied"),
             ("channels last", _prepare_last, "channel stands last"),
-            ("one channel", lambda x, m, s: _prepare(x, m[:1], s[:1]), "axis of three channels"),
+            ("one channel", lambda x, m, s: _prepare(x, m[:1], s[:1]), "place of three channels"),
+            (
+                "no channel",
+                lambda x, m, s: ((x / 255 - m[0]) / s[0]).astype(np.float32),
+                "axis of three channels",
+            ),
+            ("plus mean", lambda x, m, s: _prepare(x, -m, s), "mean is added"),
+            ("std first", lambda x, m, s: _prepare(x, m * s, s), "before the mean"),
+            ("BGR", lambda x, m, s: _prepare(x, m[::-1], s[::-1]), "turned round"),
+            ("floor", lambda x, m, s: _prepare(x // 255, m, s, 1), "throws away"),
+            ("channels first", lambda x, m, s: _prepare(x, m, s).swapaxes(0, 1), "axis 1"),
+            (
+                "reshape",
+                lambda x, m, s: _prepare_last(x, m, s).reshape(len(x), 3, *x.shape[1:]),
+                "does not move an axis",
+            ),
+            ("one mean", lambda x, m, s: _prepare(x, m * 0 + m[1], s * 0 + s[1]), "same mean and std"),
+            ("in place", _prepare_in_place, "write into"),
             ("256", lambda x, m, s: _prepare(x, m, s, scale=256), "largest byte"),
             ("float64", lambda x, m, s: _prepare(x, m, s).astype(float), "type"),
             ("wrong axis", lambda x, m, s: ((x[:, None] / 255 - m) / s).astype(np.float32), ""),

@@ -39,7 +39,7 @@ def test_every_setting_has_the_seeds_0_to_4():
         ("", ["setting"]),
         ("_bias", ["setting"]),
         ("_leak", ["setting"]),
-        ("_families", ["setting", "families"]),
+        ("_families", ["setting", "families", "steps"]),
     ):
         seeds = {}
         for row in table(part):
@@ -82,3 +82,12 @@ def test_the_leaking_run_lies_within_the_spread_of_the_seeds():
     for number, name in zip(live, ("same_families", "others"), strict=True):
         five = column(table("_leak"), name, setting="plain")
         assert min(five) - TOLERANCE <= number <= max(five) + TOLERANCE, name
+
+
+def test_what_is_told_of_five_and_of_eighty_families_depends_on_the_steps():
+    rows = table("_families")
+    five = column(table(), "test", setting="plain")
+    short = column(rows, "test", setting="no convolution", families="80", steps="400")
+    longer = column(rows, "test", setting="no convolution", families="80", steps="4000")
+    assert max(short) < min(five)
+    assert sum(longer) > sum(five)

@@ -45,7 +45,11 @@ def test_gains_are_those_of_the_table():
     plain = column("training_well", "test", setting="plain")
     assert f"against {mean(plain):.3f} without" in TEXT
     flat = mean(column("training_well", "test", setting="no convolution"))
-    assert re.search(rf"two linear layers of the same size {flat:.3f}", TEXT)
+    assert f"two linear layers of the same size {flat:.3f} in the same 400 steps" in TEXT
+    longer = column("training_well_families", "test", setting="no convolution", families="80", steps="4000")
+    assert f"they reach {mean(longer):.3f}" in TEXT
+    joined = 100 * (mean(column("training_well", "kept_test", setting="all together")) - mean(plain))
+    assert f"All remedies together gain {joined:.1f} points" in TEXT
     settings = ("20 families", "fresh colours", "small moves", "schedule", "dropout", "batch norm")
     for setting in (*settings, "weight decay"):
         gain = 100 * (mean(column("training_well", "test", setting=setting)) - mean(plain))

@@ -7,9 +7,19 @@ import numpy as np
 from helpers.checks._report import check, expect
 
 
+def _unpacked(answer):
+    """The answer, with a row of numbers, np.array([x, y]), taken apart: `x, y = …` does so too."""
+
+    def call(*arguments):
+        got = answer(*arguments)
+        return tuple(got) if isinstance(got, np.ndarray) and got.ndim == 1 else got
+
+    return call
+
+
 @check(
     "8.1",
-    tested="the three seeds on paper, 4 other pairs of lists, seeds that vary much more than the difference",
+    tested="the three seeds on paper, 4 other pairs of lists, a remedy that does harm",
     hints=(
         "Start with d = b - a, one number a seed. Everything else is about d alone.",
         "The spread of one difference is np.std(d, ddof=1); the mean of S of them is √S times steadier.",
@@ -22,6 +32,8 @@ def paired_difference(answer):
     for count in (2, 5, 7, 6):
         a = rng.normal(0.8, 0.05, count)
         cases.append((a, a + rng.normal(0.02, 0.01, count)))
+    cases.append((np.array([0.8, 0.6, 0.9, 0.7]), np.array([0.7, 0.65, 0.8, 0.67])))  # a loss, one gain
+    answer = _unpacked(answer)
     for a, b in cases:
         d = [float(y) - float(x) for x, y in zip(a, b, strict=True)]
         mean = math.fsum(d) / len(d)
@@ -34,6 +46,10 @@ def paired_difference(answer):
             mistakes={
                 "mean": [
                     ("The sign is turned: b is the remedy, so a gain is b - a > 0.", -mean),
+                    (
+                        "A loss must stay negative: no abs, the differences keep their signs.",
+                        math.fsum(abs(x) for x in d) / len(d),
+                    ),
                     ("A sum of differences grows with the number of seeds: take the mean.", mean * len(d)),
                     (
                         "One difference a seed came back. Average them: the mean is one number.",
@@ -56,6 +72,19 @@ def paired_difference(answer):
                         math.sqrt(squares / len(d)) / root,
                     ),
                     ("Divide the spread by √S, not by S.", spread / len(d)),
+                    (
+                        "Divided by √5, whatever the number of seeds: here S is len(a).",
+                        lambda got, s=spread: np.allclose(got, s / math.sqrt(5), rtol=1e-9, atol=0),
+                    ),
+                    ("One standard error is asked; three of them are the rule's bar.", 3 * spread / root),
+                    (
+                        "Divide by √S once: √(S - 1) under squares over S - 1 divides too little.",
+                        spread / math.sqrt(len(d) - 1),
+                    ),
+                    (
+                        "The differences are squared as they are: take their mean away first.",
+                        math.sqrt(math.fsum(x**2 for x in d) / (len(d) - 1)) / root,
+                    ),
                     ("This is a variance: take the square root.", spread**2 / len(d)),
                     (
                         "The pairs are torn apart: this is the error for other seeds in a than in b. A seed "
@@ -84,7 +113,7 @@ def _first_step(w, g, lr, decay, decoupled):
 
 @check(
     "8.2",
-    tested="the two weights on paper both ways, 4 random cases both ways, no decay at all",
+    tested="the two weights on paper both ways, gradients of both signs, 4 random cases both ways, no decay",
     hints=(
         "For L2: g = g + weight_decay * w, then u = g / (abs(g) + 1e-8), then one step. Decoupled: u comes "
         "from the plain g, and the decay joins afterwards.",
@@ -95,19 +124,39 @@ def first_step(answer):
     """w (D,), g (D,), lr, weight_decay, decoupled → w after the first step (D,)"""
     rng = np.random.default_rng(82)
     hand = np.array([2.0, -1.0]), np.array([0.5, 0.1])
-    cases = [(*hand, 0.1, 0.5, decoupled) for decoupled in (True, False)]
+    cases = [(*hand, 0.1, 0.5, True), (np.array([1.0, 3.0]), np.array([0.5, -0.1]), 0.1, 0.5, True)]
     for size, decay in ((3, 0.5), (1, 2.0), (6, 1.0), (7, 0.0)):
         w, g = rng.normal(size=(2, size))
         cases += [(w, g, 0.02, decay, decoupled) for decoupled in (True, False)]
+    cases.insert(2, (*hand, 0.1, 0.5, False))  # after a gradient of both signs
     for w, g, lr, decay, decoupled in cases:
         u = g / (np.abs(g) + 1e-8)
         mixed = g + decay * w
+        slope = g if decoupled else mixed
+        no_abs = w - lr * (g / (g + 1e-8) + decay * w)
+        joined = w - lr * decay * w if decoupled else w
         mistakes = [
             (
-                "The two ways are swapped: decoupled means that the decay stays out of Adam's fraction.",
+                "The absolute value is missing below the line: u = g / (|g| + 1e-8) keeps g's sign.",
+                no_abs if decoupled and (g < 0).any() and (g > 0).any() else None,
+            ),
+            (
+                "The running means still lean to their start at 0: in the first step take g and g² "
+                "themselves.",
+                joined - lr * 0.1 * slope / (np.sqrt(0.001) * np.abs(slope) + 1e-8),
+            ),
+            (
+                "This is the step of the other kind, or the two ways are swapped: decoupled, the decay stays "
+                "out of Adam's fraction; else it goes in.",
                 _first_step(w, g, lr, decay, not decoupled),
             ),
-            ("No decay at all arrives here: that is Adam without weight decay.", _first_step(w, g, lr, 0, 1)),
+            (
+                "No decay at all arrives here, or so little that no sign turns: with L2 it is g + "
+                "weight_decay · w, unscaled."
+                if not decoupled
+                else "No decay at all arrives here: that is Adam without weight decay.",
+                _first_step(w, g, lr, 0, 1),
+            ),
             (
                 "Decay with the wrong sign: it should pull the weights towards 0, not away.",
                 _first_step(w, g, lr, -decay, decoupled),
@@ -119,6 +168,11 @@ def first_step(answer):
         ]
         if decoupled:
             mistakes += [
+                (
+                    "The decay goes in twice, into the gradient and beside it. Decoupled, u comes from the "
+                    "plain g.",
+                    w - lr * mixed / (np.abs(mixed) + 1e-8) - lr * decay * w,
+                ),
                 (
                     "The decay is not multiplied by the learning rate. In AdamW it is lr · weight_decay · w.",
                     w - lr * u - decay * w,
@@ -243,6 +297,17 @@ def batch_norm(answer):
                     lambda got, w=ways: any(np.allclose(got, w[k], rtol=1e-9) for k in ("no eps", "eps out")),
                 ),
                 ("gamma and beta are missing: scale and shift after normalising.", ways["plain"]),
+                ("beta is missing: add it after scaling by gamma.", right[0] - b),
+                ("gamma scales beta too here: shift after scaling, gamma · x̂ + beta.", right[0] - b + g * b),
+                (
+                    "Normalised with the memory after its update. In training mode only this batch counts.",
+                    norm(right[1][:, None, None], right[2][:, None, None]) if training else None,
+                ),
+                (
+                    "These are float32, too coarse for a channel that hardly varies: stay in the inputs' "
+                    "float64.",
+                    lambda got: got.dtype == np.float32,
+                ),
             ],
             "mean": [
                 (
@@ -251,6 +316,7 @@ def batch_norm(answer):
                 ),
                 ("The memory is replaced by this batch: move a tenth of the way only.", centre),
                 ("In training mode the memory moves: 0.9 · mean + 0.1 · the batch's mean.", mean),
+                ("mean and var come in the wrong order: return y, mean, var.", right[2]),
                 ("Evaluation must leave the memory alone.", 0.9 * mean + 0.1 * centre),
             ],
             "var": [
@@ -262,6 +328,10 @@ def batch_norm(answer):
                 (
                     "0.9 and 0.1 are swapped: the memory moves a tenth of the way to the new batch.",
                     0.1 * var + 0.9 * new,
+                ),
+                (
+                    "The memory keeps a variance, this is made of the spread: no root here.",
+                    0.9 * var + 0.1 * np.sqrt(new),
                 ),
                 ("In training mode the variance is remembered too: 0.9 · var + 0.1 · the new one.", var),
                 ("Evaluation must leave the memory alone.", 0.9 * var + 0.1 * new),
@@ -294,6 +364,19 @@ def _stop_at_rises(losses, patience):
     return int(np.argmin(losses[:last])) + 1, last
 
 
+def _stop_without_reset(losses, patience):
+    """Count every epoch without a new lowest, even if a new lowest came in between."""
+    best, keep, waited = math.inf, 0, 0
+    for epoch, loss in enumerate(losses, 1):
+        if loss < best:
+            best, keep = loss, epoch
+        else:
+            waited += 1
+        if waited == patience:
+            return keep, epoch
+    return keep, len(losses)
+
+
 @check(
     "8.4",
     tested="the seven epochs on paper, losses that only fall, ties, patience 1 to 4, 20 random curves",
@@ -314,12 +397,19 @@ def early_stopping(answer):
         late = _stop(losses, patience, spare=1)
         ties = _stop(losses, patience, better=lambda new, best: new <= best)
         rises = _stop_at_rises(losses, patience)
+        unset = _stop_without_reset(losses, patience)
+        slips = (
+            "A tie is not an improvement: only a lower loss counts, with <.",
+            "Patience was not reset: a new lowest loss starts the waiting afresh, at 0.",
+        )
         expect(
-            answer,
+            _unpacked(answer),
             {"val_losses": losses, "patience": patience},
             {"keep": keep, "last": last},
             mistakes={
                 "keep": [
+                    (slips[0], lambda got, t=ties, k=keep: got == t[0] != k),
+                    (slips[1], lambda got, u=unset, k=keep: got == u[0] != k),
                     ("Epochs count from 1 here: the first loss is epoch 1.", keep - 1),
                     (
                         "That epoch comes after training should have ended. Whoever trains cannot see the "
@@ -328,16 +418,18 @@ def early_stopping(answer):
                     ),
                     ("The epoch where training stopped is worse than the best: keep the lowest loss.", last),
                     (
-                        "A tie is not an improvement: only a lower loss counts, with <.",
-                        lambda got, t=ties, k=keep: got == t[0] != k,
-                    ),
-                    (
                         "Compare with the lowest loss so far, not with the epoch before: losses jitter.",
                         lambda got, r=rises, k=keep: got == r[0] != k,
                     ),
                     ("One epoch too patient: stop after `patience` epochs without a new lowest.", late[0]),
                 ],
                 "last": [
+                    (
+                        "There is no such epoch: if patience never runs out, the last is len(val_losses).",
+                        lambda got, x=losses: got > len(x),
+                    ),
+                    (slips[0], lambda got, t=ties, x=last: got == t[1] != x),
+                    (slips[1], lambda got, u=unset, x=last: got == u[1] != x),
                     ("Epochs count from 1 here: the first loss is epoch 1.", last - 1),
                     (
                         "Compare with the lowest loss so far, not with the epoch before: 0.75 after 0.8 is "
@@ -345,7 +437,6 @@ def early_stopping(answer):
                         lambda got, r=rises, s=late[1]: got == r[1] and r[1] != s,
                     ),
                     ("One epoch too patient: stop after `patience` epochs without a new lowest.", late[1]),
-                    ("A tie is not an improvement: only a lower loss counts, with <.", ties[1]),
                     ("Training goes on to the end here: stop when patience runs out.", len(losses)),
                     ("Training stops `patience` epochs after the best one; this is the best itself.", keep),
                 ],
@@ -376,12 +467,18 @@ def balanced_accuracy(answer):
             hits = [bool(r) for r, group in zip(right, groups, strict=True) if group == name]
             shares.append(sum(hits) / len(hits))
         sizes = [int(np.sum(groups == name)) for name in sorted(set(groups.tolist()))]
+        empty = (
+            "nan, the mean of no images: is it a group that does not occur? np.unique(groups) has those "
+            "that do.",
+            lambda got: got.shape == () and np.isnan(got),
+        )
         expect(
-            answer,
+            _unpacked(answer),
             {"right": right, "groups": groups},
             {"balanced": sum(shares) / len(shares), "worst": min(shares)},
             mistakes={
                 "balanced": [
+                    empty,
                     (
                         "That is the plain accuracy: the largest group has the most votes. Take one accuracy "
                         "a group, then their mean.",
@@ -393,6 +490,7 @@ def balanced_accuracy(answer):
                     ),
                     ("A sum of accuracies: divide by the number of groups.", sum(shares)),
                     ("Divided by 5. Count the groups that occur: len(np.unique(groups)).", sum(shares) / 5),
+                    ("That is the median of the groups: take their mean.", np.median(shares)),
                     ("The worst comes second: return the mean of the groups first.", min(shares)),
                     (
                         "One number a group came back: return their mean, and the lowest.",
@@ -400,6 +498,8 @@ def balanced_accuracy(answer):
                     ),
                 ],
                 "worst": [
+                    empty,
+                    ("That is the gap between best and worst: return the worst.", max(shares) - min(shares)),
                     ("That is the best group; who is left out?", max(shares)),
                     (
                         "That is a name or a place: return the accuracy of the worst group.",

@@ -96,6 +96,33 @@ def _eps_outside(x, gamma, beta, mean, var, training):
     return y, *memory
 
 
+def _new_memory(x, gamma, beta, mean, var, training):
+    _, mean, var = _batch_norm(x, gamma, beta, mean, var, training, memory=int(x.size > x.shape[1]))
+    return _batch_norm(x, gamma, beta, mean, var, False)
+
+
+def _in_float32(x, gamma, beta, mean, var, training):
+    y = _batch_norm(*(a.astype(np.float32) for a in (x, gamma, beta, mean, var)), training)[0]
+    return y, *_batch_norm(x, gamma, beta, mean, var, training)[1:]
+
+
+def _spread_remembered(x, gamma, beta, mean, var, training):
+    y, new, _ = _batch_norm(x, gamma, beta, mean, var, training)
+    return y, new, 0.9 * var + 0.1 * x.std(axis=(0, 2, 3), ddof=1) if training else var
+
+
+def _stopping_without_reset(losses, patience):
+    best, keep, waited = np.inf, 0, 0
+    for epoch, loss in enumerate(losses, start=1):
+        if loss < best:
+            best, keep = loss, epoch
+        else:
+            waited += 1
+            if waited == patience:
+                return keep, epoch
+    return keep, len(losses)
+
+
 def _stopping(losses, patience, first=1, spare=0, ties=False):
     best, keep = np.inf, 0
     for epoch, loss in enumerate(losses, start=1):
@@ -127,6 +154,11 @@ def _shares(right, groups):
     return [right[groups == name].mean() for name in np.unique(groups)]
 
 
+def _balanced_of(right, groups, names):
+    shares = [right[groups == name].mean() for name in names]
+    return np.mean(shares), min(shares)
+
+
 def _balanced_dict(right, groups):
     hits = {}
     for r, group in zip(right, groups, strict=True):
@@ -137,7 +169,12 @@ def _balanced_dict(right, groups):
 
 CASES = {
     "paired_difference": Case(
-        right=[_paired, _paired_loops, lambda a, b: list(_paired(a, b))],
+        right=[
+            _paired,
+            _paired_loops,
+            lambda a, b: list(_paired(a, b)),
+            lambda a, b: np.array(_paired(a, b)),
+        ],
         wrong=[
             ("a - b", lambda a, b: _paired(b, a), "sign is turned"),
             ("sum", lambda a, b: ((b - a).sum(), _paired(a, b)[1]), "take the mean"),
@@ -147,6 +184,15 @@ CASES = {
             ("over S", lambda a, b: _paired(a, b, root=lambda n: n), "not by S"),
             ("variance", lambda a, b: ((b - a).mean(), (b - a).var(ddof=1) / len(a)), "variance"),
             ("unpaired", _unpaired, "torn apart"),
+            ("abs", lambda a, b: (np.abs(b - a).mean(), _paired(a, b)[1]), "stay negative"),
+            ("√5", lambda a, b: _paired(a, b, root=lambda n: np.sqrt(5)), "whatever the number of seeds"),
+            ("three errors", lambda a, b: (_paired(a, b)[0], 3 * _paired(a, b)[1]), "three of them"),
+            ("√(S - 1)", lambda a, b: _paired(a, b, root=lambda n: np.sqrt(n - 1)), "√S once"),
+            (
+                "not centred",
+                lambda a, b: ((b - a).mean(), np.sqrt(((b - a) ** 2).sum() / (len(a) - 1) / len(a))),
+                "mean away first",
+            ),
         ],
     ),
     "first_step": Case(
@@ -164,6 +210,23 @@ CASES = {
             ("after the step", _decay_late, "as it was before"),
             ("plain SGD", lambda *a: _adamw(*a, direction=lambda g: g), "SGD"),
             ("old |g|", _old_divisor, "divides by the old"),
+            ("no abs", lambda *a: _adamw(*a, direction=lambda g: g / (g + 1e-8)), "absolute value"),
+            ("always decoupled", lambda w, g, lr, wd, d: _adamw(w, g, lr, wd, True), "the other kind"),
+            (
+                "decay twice",
+                lambda w, g, lr, wd, d: _adamw(w, g, lr, wd, False) - (lr * wd * w if d else 0),
+                "goes in twice",
+            ),
+            (
+                "no correction of the start",
+                lambda *a: _adamw(*a, direction=lambda g: 0.1 * g / (np.sqrt(0.001 * g * g) + 1e-8)),
+                "lean to their start",
+            ),
+            (
+                "decay scaled in the gradient",
+                lambda w, g, lr, wd, d: _adamw(w, g, lr, wd if d else lr * wd, d),
+                "no sign turns",
+            ),
         ],
     ),
     "batch_norm": Case(
@@ -186,17 +249,25 @@ CASES = {
                 lambda x, g, b, m, v, t: (_batch_norm(x, g, b, m, v, t)[0], m, v),
                 "the memory moves",
             ),
+            ("no beta", lambda x, g, b, *rest: _batch_norm(x, g, np.zeros_like(b), *rest), "beta is missing"),
+            ("beta scaled", lambda x, g, b, *rest: _batch_norm(x, g, g * b, *rest), "gamma scales beta"),
+            ("the new memory", _new_memory, "after its update"),
+            ("float32", _in_float32, "float64"),
+            ("mean and var swapped", lambda *a: tuple(_batch_norm(*a)[k] for k in (0, 2, 1)), "wrong order"),
+            ("spread remembered", _spread_remembered, "no root here"),
             ("memory moves in evaluation", _moves_in_evaluation, "leave the memory alone"),
         ],
     ),
     "early_stopping": Case(
-        right=[_stopping, _stopping_numpy],
+        right=[_stopping, _stopping_numpy, lambda *a: np.array(_stopping(*a))],
         wrong=[
             ("from 0", lambda *a: _stopping(*a, first=0), "count from 1"),
             ("argmin", lambda x, p: (int(np.argmin(x)) + 1, len(x)), "see the future"),
             ("keeps the last", lambda x, p: (_stopping(x, p)[1],) * 2, "worse than the best"),
             ("too patient", lambda *a: _stopping(*a, spare=1), "One epoch too patient"),
             ("ties", lambda *a: _stopping(*a, ties=True), "tie"),
+            ("patience not reset", _stopping_without_reset, "not reset"),
+            ("past the end", lambda x, p: (_stopping(x, p)[0], _stopping(x, p)[0] + p), "no such epoch"),
             ("rises in a row", _stopping_at_rises, "not with the epoch before"),
             ("never stops", lambda x, p: (_stopping(x, p)[0], len(x)), "goes on to the end"),
             ("best twice", lambda x, p: (_stopping(x, p)[0],) * 2, "best itself"),
@@ -204,13 +275,20 @@ CASES = {
     ),
     "balanced_accuracy": Case(
         values_only=True,  # booleans and names: nothing that += 1 could spoil
-        right=[lambda r, g: (np.mean(_shares(r, g)), np.min(_shares(r, g))), _balanced_dict],
+        right=[
+            lambda r, g: (np.mean(_shares(r, g)), np.min(_shares(r, g))),
+            _balanced_dict,
+            lambda r, g: np.array([np.mean(_shares(r, g)), np.min(_shares(r, g))]),
+        ],
         wrong=[
             ("plain", lambda r, g: (r.mean(), min(_shares(r, g))), "plain accuracy"),
             ("sum", lambda r, g: (sum(_shares(r, g)), min(_shares(r, g))), "number of groups"),
             ("over 5", lambda r, g: (sum(_shares(r, g)) / 5, min(_shares(r, g))), "Divided by 5"),
             ("turned", lambda r, g: (min(_shares(r, g)), np.mean(_shares(r, g))), "worst comes second"),
             ("list", lambda r, g: (_shares(r, g), min(_shares(r, g))), "One number a group"),
+            ("fixed names", lambda r, g: _balanced_of(r, g, ("sans", "serif", "mono")), "does not occur"),
+            ("median", lambda r, g: (np.median(_shares(r, g)), min(_shares(r, g))), "median"),
+            ("gap", lambda r, g: (np.mean(_shares(r, g)), np.ptp(_shares(r, g))), "gap"),
             ("best", lambda r, g: (np.mean(_shares(r, g)), max(_shares(r, g))), "best group"),
             (
                 "place",

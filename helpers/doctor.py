@@ -16,11 +16,13 @@ PACKAGES = {  # distribution: (import name, what it does here)
     "ipywidgets": ("ipywidgets", "sliders"),
     "scikit-learn": ("sklearn", "the handwritten digits"),
     "tqdm": ("tqdm", "progress bars"),
+    "safetensors": ("safetensors", "files of trained weights"),
     "torch": ("torch", "PyTorch, to compare with"),
     "torchvision": ("torchvision", "images for PyTorch, CIFAR-10"),
     "nbval": ("nbval", "notebooks as tests"),
 }
-FILES = ("data/characters.npz",)
+FILES = ("data/characters.npz", "data/characters_cnn.safetensors")
+COURSE_PYTHON = ROOT / ".venv" / "bin" / "python"
 
 
 def examine():
@@ -84,5 +86,11 @@ def _disk():
     return "disk", free > 1, f"{free:.0f} GB free", "make room: notebooks and downloads need about 1 GB"
 
 
+def wrong_python():
+    """One sentence if `make lab` installed for another Python than the one that runs this, else None."""
+    if COURSE_PYTHON.exists() and Path(sys.executable).parent != COURSE_PYTHON.parent:
+        return f"This is {sys.executable}; the course is installed for {COURSE_PYTHON}. Run: make doctor"
+
+
 if __name__ == "__main__":
-    sys.exit(not report())
+    sys.exit(wrong_python() or not report())

@@ -40,3 +40,13 @@ def test_it_runs_as_a_command_and_needs_nothing_installed():
     )
     assert "✗ numpy" in done.stdout
     assert done.returncode == 1
+
+
+def test_another_python_than_the_courses_is_named_in_one_sentence(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "COURSE_PYTHON", tmp_path / ".venv" / "bin" / "python")
+    assert doctor.wrong_python() is None, "without a .venv, with conda say, any Python may be the course's"
+    doctor.COURSE_PYTHON.parent.mkdir(parents=True)
+    doctor.COURSE_PYTHON.touch()
+    assert sys.executable in doctor.wrong_python() and "make doctor" in doctor.wrong_python()
+    monkeypatch.setattr(sys, "executable", str(doctor.COURSE_PYTHON))
+    assert doctor.wrong_python() is None

@@ -123,7 +123,8 @@ def test_hints_come_one_by_one_and_then_the_solution():
     assert [spoken(fresh.hint) for _ in range(3)] == [
         "Hint 1 of 2: one\n",
         "Hint 2 of 2: two\n",
-        "That was the last hint. The solution is exercise 9.9 in the folder solutions/.\n",
+        "That was the last hint. The solution is exercise 9.9 in the folder solutions/,\n"
+        "beside notebooks/, under the name of this chapter.\n",
     ]
 
 

@@ -113,7 +113,8 @@ class Check:
         if self.asked < len(self.hints):
             print(f"Hint {self.asked + 1} of {len(self.hints)}: {self.hints[self.asked]}")
         else:
-            print(f"That was the last hint. The solution is exercise {self.number} in the folder solutions/.")
+            print(f"That was the last hint. The solution is exercise {self.number} in the folder solutions/,")
+            print("beside notebooks/, under the name of this chapter.")
         self.asked += 1
 
     @property

@@ -12,4 +12,4 @@ c.ServerApp.allow_root = True  # a container's user is root; the server listens 
 c.LabApp.check_for_updates_class = "jupyterlab.handlers.announcements.NeverCheckForUpdate"
 c.ServerApp.port_retries = 0  # a second server would write into the same notebooks: say that the port is taken
 c.ContentsManager.allow_hidden = True  # the README's picture lies in .github
-c.LanguageServerManager.autodetect = False  # none is installed: no line about it after the address
+c.LanguageServerManager.autodetect = False  # none is installed

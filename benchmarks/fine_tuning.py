@@ -27,20 +27,18 @@ On a core of its own, `choose` takes about 5 minutes for Greek and 4 for the oth
 `steps` 2, `forgetting` 3, `digits` 5.
 """
 
-import csv
 import sys
 import time
 from copy import deepcopy
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import torch
+from tables import HERE, read, write
 from torch.nn.functional import cross_entropy, interpolate
 
 from helpers import data, models, train
 
-HERE = Path(__file__).parent
 STEPS, BATCH, SEEDS, DIGIT_SEEDS = 150, 32, range(3), range(5)
 SHOTS = {"greek": (1, 5, 10, 20), "cyrillic": (5, 20), "han": (5, 20)}
 RATES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
@@ -363,18 +361,6 @@ def replace(name, rows, column):
     kept = [row for row in read(name) if row[column] != same] if (HERE / name).exists() else []
     order = list(data.ALPHABETS)
     write(name, sorted(kept + rows, key=lambda row: order.index(row[column])))
-
-
-def read(name):
-    with open(HERE / name, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def write(name, rows):
-    with open(HERE / name, "w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, rows[0], lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
 
 
 if __name__ == "__main__":

@@ -26,21 +26,19 @@ slowly cannot be told from one that needs more data. All strengths were chosen f
 Two processes of one thread each; about 15 minutes in all on a calm machine.
 """
 
-import csv
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from copy import deepcopy
 from itertools import product
-from pathlib import Path
 
 import numpy as np
+import tables
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from helpers import data, models, train
 
-HERE = Path(__file__).parent
 EPOCHS, STEPS, BATCH, SEEDS = 20, 20, 15, range(5)  # an epoch is once through 300 images
 GROUPS = ("sans", "serif", "mono", "handwriting", "display")
 PEAKS = (1e-3, 2e-3, 4e-3)
@@ -345,19 +343,15 @@ def in_parallel(function, jobs):
 
 
 def read(part):
-    with open(path(part), encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return tables.read(name(part))
 
 
 def write(part, rows):
-    with open(path(part), "w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, rows[0], lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
+    tables.write(name(part), rows)
 
 
-def path(part):
-    return HERE / ("training_well" + (f"_{part}" if part else "") + ".csv")
+def name(part):
+    return "training_well" + (f"_{part}" if part else "") + ".csv"
 
 
 if __name__ == "__main__":

@@ -10,6 +10,6 @@ c.ServerApp.root_dir = str(root)
 c.LabApp.default_url = "/lab/tree/notebooks/00_start_here.ipynb"
 c.ServerApp.allow_root = True  # a container's user is root; the server listens on this machine only
 c.LabApp.check_for_updates_class = "jupyterlab.handlers.announcements.NeverCheckForUpdate"
-c.ServerApp.port_retries = 0  # a second server would write into the same notebooks: say that the port is taken
+c.ServerApp.port_retries = 0  # two servers would write into the same notebooks: say that the port is taken
 c.ContentsManager.allow_hidden = True  # the README's picture lies in .github
 c.LanguageServerManager.autodetect = False  # none is installed

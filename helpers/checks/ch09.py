@@ -586,5 +586,5 @@ def prepare(answer):
             ],
         )
         if got.dtype != np.float32:
-            hint = "The numbers are right, their type is not: networks take float32, end with .astype(np.float32)."
+            hint = "The numbers are right, the type is not: networks take float32. Add .astype(np.float32)"
             raise Failed(hint, describe(images, "images"), "dtype float32", f"dtype {got.dtype}")

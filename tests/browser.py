@@ -30,7 +30,7 @@ MOMENT = 120_000  # milliseconds for anything else: one page, one cell, one clic
 
 CONNECTED = "document.querySelector('#jp-main-statusbar')?.innerText.includes('| Idle')"
 STATE = """() => {  // of the notebook: "done", what went wrong, or nothing yet
-  const seen = where => document.querySelector(where)?.innerText.trim().slice(0, 800);
+  const seen = where => document.querySelector(where)?.innerText.trim().slice(-800);
   const wrong = seen('.jp-Dialog-content') || seen('[data-mime-type$="jupyter.stderr"]');  // errors too
   const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
   return wrong || (prompts.every(prompt => /\\d/.test(prompt.innerText)) ? 'done' : '');

@@ -3,6 +3,7 @@
 import argparse
 import ast
 import os
+import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -209,5 +210,6 @@ def _cores():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs behind "&"
     sys.stdout.reconfigure(errors="replace")  # a name that this terminal cannot show must not end the run
     sys.exit(main())
